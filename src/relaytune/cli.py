@@ -1,0 +1,225 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from relaytune.core.results import Verdict
+    from relaytune.core.screen import Screen
+    from relaytune.pipeline import Job
+
+app = typer.Typer(
+    help="Fine-tune a language model on one narrow task, and learn honestly whether to keep it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
+Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the run folders.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override one key, e.g. training.num_epochs=1.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on standard output.")]
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point: errors become one message and an exit code, never a traceback."""
+    from relaytune.core.errors import RelaytuneError
+
+    try:
+        app()
+    except RelaytuneError as error:
+        print(f"relaytune: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(
+            "\nrelaytune: interrupted. What was finished is kept, nothing half-made is; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        sys.exit(INTERRUPTED)
+
+
+def _job(recipe: Path, runs: Path, overrides: list[str] | None, as_json: bool) -> Job:
+    from relaytune.pipeline import open_job
+
+    return open_job(recipe, runs, overrides or [], _screen(as_json))
+
+
+def _screen(as_json: bool) -> Screen:
+    from rich.console import Console
+
+    from relaytune.core.screen import Screen
+
+    return Screen(Console(stderr=as_json))
+
+
+def _print(as_json: bool, result: Any, text: Callable[[], str] = str) -> None:
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif text is not str:
+        print(text())
+
+
+def _verdict_text(job: Job, verdict: Verdict) -> str:
+    lines = [f"\nVerdict: {verdict.outcome}. {verdict.reason}"]
+    lines += [
+        f"  [{'x' if c.holds else ' '}] {c.role.replace('_', ' ')}: {c.text}\n      {c.evidence}"
+        for c in verdict.clauses
+    ]
+    if verdict.next_change:
+        lines.append(f"Next change: {verdict.next_change}")
+    lines.append(f"Note: {job.run.verdict_text}")
+    return "\n".join(lines)
+
+
+def _leave_with(verdict: Verdict) -> None:
+    if verdict.outcome == "discard":
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Check the recipe and every row against the contract; freeze the splits."""
+    from relaytune.pipeline import check_stage
+
+    findings = check_stage(_job(recipe, runs, set_, as_json))
+    _print(as_json, [asdict(finding) for finding in findings])
+
+
+@app.command()
+def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Measure this machine; predict memory and time before anything is trained."""
+    from relaytune.core.files import read_json
+    from relaytune.pipeline import check_stage, plan_stage
+
+    job = _job(recipe, runs, set_, as_json)
+    check_stage(job)
+    plan_stage(job)
+    _print(as_json, read_json(job.run.plan))
+
+
+@app.command()
+def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Train one session; the best adapter by validation loss is kept."""
+    from relaytune.core.files import read_json
+    from relaytune.pipeline import check_stage, plan_stage, train_stage
+
+    job = _job(recipe, runs, set_, as_json)
+    check_stage(job)
+    plan_stage(job)
+    train_stage(job)
+    _print(as_json, read_json(job.run.session / "session.json"))
+
+
+@app.command()
+def evaluate(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Answer the held-out rows with every contender there is so far, and score the answers."""
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import check_stage, evaluate_prompts_stage, evaluate_tuned_stage, plan_stage
+
+    job = _job(recipe, runs, set_, as_json)
+    check_stage(job)
+    plan_stage(job)
+    result = evaluate_prompts_stage(job)
+    if job.run.provenance("train").exists():
+        result = evaluate_tuned_stage(job)
+    else:
+        job.screen.say("tuned: not trained yet")
+    _print(as_json, as_dict(result))
+
+
+@app.command()
+def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Apply the rule that was written down beforehand; exit 1 on a discard."""
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import decide_stage
+
+    job = _job(recipe, runs, set_, as_json)
+    verdict = decide_stage(job)
+    _print(as_json, as_dict(verdict), lambda: _verdict_text(job, verdict))
+    _leave_with(verdict)
+
+
+@app.command()
+def report(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Write one HTML file with everything that is known so far."""
+    from relaytune.pipeline import report_stage
+
+    path = report_stage(_job(recipe, runs, set_, as_json))
+    _print(as_json, {"report": str(path)}, lambda: f"Report: {path}")
+
+
+@app.command()
+def package(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Write the adapter with its card, evaluation and checksums."""
+    from relaytune.pipeline import package_stage
+
+    path = package_stage(_job(recipe, runs, set_, as_json))
+    _print(as_json, {"package": str(path)}, lambda: f"Package: {path}")
+
+
+@app.command()
+def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Everything, in order; what is up to date is skipped. Exit 1 on a discard."""
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import run_all
+
+    job = _job(recipe, runs, set_, as_json)
+    verdict = run_all(job)
+    _print(
+        as_json,
+        as_dict(verdict),
+        lambda: f"{_verdict_text(job, verdict)}\nReport: {job.run.report}\nPackage: {job.run.package}",
+    )
+    _leave_with(verdict)
+
+
+@app.command()
+def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Where the run stands, and the next command."""
+    from relaytune.pipeline import standing
+
+    job = _job(recipe, runs, set_, as_json)
+    rows = standing(job)
+    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, recipe))
+
+
+def _status_text(job: Job, recipe: Path) -> str:
+    from relaytune.pipeline import standing
+
+    rows = standing(job)
+    lines = [f"Run folder: {job.run.path}"]
+    lines += [
+        f"  {row.stage:14} {row.state:32} {row.finished_at:26} {row.wall_seconds:8.1f} s"
+        if row.finished_at
+        else f"  {row.stage:14} {row.state}"
+        for row in rows
+    ]
+    unfinished = [row for row in rows if row.state != "done"]
+    lines.append(
+        f"Next: relaytune run {recipe}"
+        if unfinished
+        else "Everything is done. Change the recipe or the data and run again."
+    )
+    return "\n".join(lines)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from relaytune.core.run_folder import relaytune_version
+
+        print(relaytune_version())
+        raise typer.Exit

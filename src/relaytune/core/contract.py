@@ -1,0 +1,155 @@
+"""What an answer must look like, and the one function that reads an answer against it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import jsonschema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+
+class Contract(BaseModel):
+    """Exactly one of `json_schema`, `labels`, `regex`, `free_text`.
+
+    `label` names the field of a JSON answer that holds the judgement; its allowed values are the schema's
+    `enum`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    json_schema: dict[str, Any] | None = Field(
+        default=None, description="the answer is JSON that satisfies this schema"
+    )
+    labels: tuple[str, ...] | None = Field(default=None, description="the answer is exactly one of these")
+    regex: str | None = Field(default=None, description="the whole answer matches this regular expression")
+    free_text: str | None = Field(default=None, description="any text; this rubric says what a good one is")
+    label: str | None = Field(default=None, description="with json_schema: the field that holds the label")
+
+    @model_validator(mode="after")
+    def _one_kind_that_is_valid(self) -> Self:
+        kinds = [name for name in ("json_schema", "labels", "regex", "free_text") if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                f"give exactly one of json_schema, labels, regex, free_text; found {', '.join(kinds) or 'none'}"
+            )
+        if self.json_schema is not None:
+            try:
+                jsonschema.Draft202012Validator.check_schema(self.json_schema)
+            except jsonschema.SchemaError as error:
+                raise ValueError(f"json_schema is not a valid JSON Schema: {error.message}") from error
+            if broken := _broken_reference(self.json_schema):
+                raise ValueError(f"json_schema: $ref {broken!r} leads nowhere in the schema, and nothing is fetched")
+        if self.regex is not None:
+            try:
+                re.compile(self.regex)
+            except re.error as error:
+                raise ValueError(f"regex does not compile: {error}") from error
+        if self.labels is not None and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
+            raise ValueError("labels needs at least two different labels, each once")
+        if self.label is not None and not self._enum_of_label():
+            raise ValueError(
+                f"label: {self.label!r} needs a field of that name with an enum of texts in json_schema.properties"
+            )
+        return self
+
+    def _enum_of_label(self) -> tuple[str, ...]:
+        field = ((self.json_schema or {}).get("properties") or {}).get(self.label)
+        values = field.get("enum", []) if isinstance(field, dict) else []
+        return tuple(values) if values and all(isinstance(value, str) for value in values) else ()
+
+    @property
+    def allowed_labels(self) -> tuple[str, ...]:
+        """The labels among which an answer judges; empty where the contract has none."""
+        return self.labels if self.labels is not None else self._enum_of_label()
+
+    @property
+    def kind(self) -> Literal["json_schema", "labels", "regex", "free_text"]:
+        """Which of the four kinds this contract is."""
+        if self.json_schema is not None:
+            return "json_schema"
+        if self.labels is not None:
+            return "labels"
+        return "regex" if self.regex is not None else "free_text"
+
+
+def _broken_reference(json_schema: dict[str, Any]) -> str:
+    """The first `$ref` that leads nowhere; it would otherwise surface only when an answer reaches it."""
+    whole = DRAFT202012.create_resource(json_schema)
+    parts = [(whole, Registry().resolver_with_root(whole))]
+    while parts:
+        part, resolver = parts.pop()
+        if isinstance(part.contents, dict) and "$ref" in part.contents:
+            try:
+                resolver.lookup(part.contents["$ref"])
+            except Unresolvable:
+                return str(part.contents["$ref"])
+        parts.extend((inner, resolver.in_subresource(inner)) for inner in part.subresources())
+    return ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as read: does it parse, does it keep the contract, which label does it give."""
+
+    parses: bool
+    passes: bool
+    value: Any = None
+    label: str | None = None
+    problem: str = ""
+
+
+def read_answer(contract: Contract, text: str) -> Answer:
+    """Read one answer strictly: white space around it is forgiven, anything else is not."""
+    text = text.strip()
+    if contract.json_schema is not None:
+        return _read_json(contract, text)
+    if contract.labels is not None:
+        allowed = text in contract.labels
+        problem = "" if allowed else f"{_shown(text)} is not one of the {len(contract.labels)} allowed labels"
+        return Answer(True, allowed, text, text if allowed else None, problem)
+    if contract.regex is not None:
+        matches = re.fullmatch(contract.regex, text) is not None
+        return Answer(
+            matches, matches, text, None, "" if matches else f"{_shown(text)} does not match {contract.regex}"
+        )
+    return Answer(True, bool(text), text, None, "" if text else "the answer is empty")
+
+
+def _read_json(contract: Contract, text: str) -> Answer:
+    assert contract.json_schema is not None
+    validator = jsonschema.Draft202012Validator(contract.json_schema)
+    try:
+        value = json.loads(text, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+        faults = sorted(validator.iter_errors(value), key=lambda fault: fault.json_path)
+    except ValueError as error:
+        return Answer(False, False, problem=f"not JSON: {error}")
+    except RecursionError:
+        return Answer(False, False, problem="not read: nested too deeply")
+    except OverflowError:  # from multipleOf, which divides
+        return Answer(False, False, problem="not read: a number is too large")
+    label = value.get(contract.label) if contract.label and isinstance(value, dict) else None
+    label = label if isinstance(label, str) and label in contract.allowed_labels else None
+    problem = "; ".join(f"{fault.json_path}: {fault.message[:200]}" for fault in faults)
+    return Answer(True, not faults, value, label, problem)
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return dict(pairs)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _shown(text: str, limit: int = 120) -> str:
+    text = text.replace("\n", " ")
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

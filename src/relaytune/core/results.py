@@ -1,0 +1,270 @@
+"""What the stages conclude, as they write it to JSON and later stages read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from relaytune.core.errors import RunError
+from relaytune.core.files import read_json, read_jsonl, write_json
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """This machine, as measured. Products per second are multiply-adds × 2."""
+
+    device: str  # "cpu" or "cuda"
+    name: str
+    num_cores: int
+    num_gpus: int
+    memory_gib: float
+    free_memory_gib: float
+    gpu_memory_gib: float
+    free_disk_gib: float
+    float32_gflops: float
+    bfloat16_products_gflops: float  # float32 tensors, multiplied in bfloat16; 0 where not offered
+
+
+@dataclass(frozen=True)
+class DataSize:
+    """Token counts of the frozen splits. The shared prefix is what every prompt of the task begins with."""
+
+    num_train: int
+    num_validation: int
+    num_held_out: int
+    shared_prefix_tokens: int
+    own_tokens_train: int  # prompt and completion after the shared prefix, summed over the training rows
+    own_tokens_validation: int
+    own_prompt_tokens_held_out: int
+    supervised_tokens_train: int
+    longest_tokens: int
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """The shape of a base model, read from its configuration."""
+
+    num_parameters: int
+    num_layers: int
+    hidden_size: int
+    intermediate_size: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    vocab_size: int
+    num_lora_parameters: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will need, predicted before anything is trained."""
+
+    hardware: Hardware
+    data: DataSize
+    model: ModelSize
+    precision: Literal["float32", "bfloat16_products"]
+    precision_reason: str
+    num_steps: int
+    max_tokens_per_micro_batch: int
+    peak_memory_gib: float
+    disk_gib: float
+    training_seconds: float
+    evaluation_seconds: float
+    smallest_detectable_difference: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One optimizer step, a line of metrics.jsonl. Losses are means over supervised tokens, in nats."""
+
+    step: int
+    num_examples: int  # seen so far, this step included
+    num_tokens: int  # tokens run through the model so far
+    train_loss: float
+    learning_rate: float
+    grad_norm: float
+    seconds: float  # since the start of training
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What one session did (session.json)."""
+
+    start: Literal["new", "continue", "resume"]
+    device: str
+    precision: str
+    num_steps: int
+    planned_steps: int
+    num_examples: int
+    num_tokens: int
+    num_supervised_tokens: int
+    best_step: int
+    best_validation_loss: float
+    first_validation_loss: float
+    stopped_early: bool
+    wall_seconds: float
+    examples_per_second: float
+    peak_memory_gib: float
+    handoff: str  # folder of the best adapter, relative to the run folder
+    supervised_text_shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of right answers with its 95% Wilson interval; unscored answers are counted apart."""
+
+    right: int
+    scored: int
+    unscored: int
+    rate: float | None  # None where nothing could be scored
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ContenderResult:
+    """How one contender answered the held-out rows."""
+
+    contender: str
+    rates: Mapping[str, Rate]  # metric → rate
+    num_answers: int
+    num_truncated: int
+    mean_num_tokens: float
+    # expected label → given label → count; "(none)" where no allowed label was given. Empty without labels.
+    confusion: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two contenders on the same rows (rows scored for both)."""
+
+    metric: str
+    contender: str
+    other: str
+    num_pairs: int
+    num_unscored: int
+    both_right: int
+    only_contender: int  # right where the other is wrong
+    only_other: int
+    difference: float  # rate of contender minus rate of other
+    low: float  # 95% Newcombe interval for paired differences
+    high: float
+    p_value: float  # exact McNemar, two-sided
+
+
+@dataclass(frozen=True)
+class FewShotTrial:
+    """One prompt tried on validation rows."""
+
+    k: int
+    draw: int
+    example_ids: tuple[str, ...]
+    rate: float
+    num_validation: int
+
+
+@dataclass(frozen=True)
+class FewShotChoice:
+    """Which examples stand in the few_shot contender's prompt, and how they were chosen."""
+
+    metric: str
+    trials: tuple[FewShotTrial, ...]
+    chosen: FewShotTrial
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Everything that was found on the held-out rows."""
+
+    main_metric: str
+    metrics: tuple[str, ...]
+    num_held_out: int
+    contenders: Mapping[str, ContenderResult]
+    comparisons: tuple[Comparison, ...]
+    best_prompt: Mapping[str, str]  # metric → base or few_shot, whichever is right more often (base on a tie)
+    train_rate: Rate | None  # main metric of tuned on training rows; None before training
+    num_train_answered: int
+    smallest_detectable_difference: float
+    few_shot: FewShotChoice | None
+
+
+@dataclass(frozen=True)
+class ClauseResult:
+    """One sentence of the rule, applied."""
+
+    text: str
+    role: Literal["keep_when", "discard_when"]
+    holds: bool
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing that the evidence shows, and the one change that it suggests."""
+
+    name: str
+    evidence: str
+    next_change: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Keep, iterate (with the one next change) or discard."""
+
+    outcome: Literal["keep", "iterate", "discard"]
+    reason: str
+    next_change: str
+    clauses: tuple[ClauseResult, ...]
+    diagnoses: tuple[Diagnosis, ...]
+    remaining_risks: tuple[str, ...]
+    rule_hash: str
+    rule_changed_after_evaluation: bool
+    rule_history: tuple[Mapping[str, str], ...]
+    decided_at: str
+
+
+def as_dict(result: object) -> dict[str, Any]:
+    """A frozen dataclass of this module as plain JSON values."""
+    return asdict(result)  # type: ignore[call-overload, no-any-return]
+
+
+def write_result(path: Path, result: object) -> None:
+    """Write a frozen dataclass of this module as JSON."""
+    write_json(path, as_dict(result))
+
+
+def read_result(path: Path, kind: type[Record]) -> Record:
+    """Read what `write_result` wrote.
+
+    Raises:
+        RunError: there is no such file, or it was written by another version.
+        DataError: the file is damaged.
+    """
+    return _read(path, read_json, TypeAdapter(kind), f"a {kind.__name__}")
+
+
+def read_metrics(path: Path) -> list[TrainingStep]:
+    """Read metrics.jsonl. Raises as `read_result` does."""
+    return _read(path, read_jsonl, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
+
+
+def _read(path: Path, reader: Callable[[Path], Any], kind: TypeAdapter[Record], what: str) -> Record:
+    if not path.exists():
+        raise RunError(f"{path}: not there yet; `relaytune status` names the command that makes it")
+    try:
+        return kind.validate_python(reader(path))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise RunError(
+            f"{path}: not {what} of this version of relaytune ({faults}). Delete it; `relaytune run` makes it anew."
+        ) from error

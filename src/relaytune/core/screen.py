@@ -1,0 +1,64 @@
+"""What a person sees while a stage works: lines, and a bar with the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Bar:
+    """A progress bar; `update` says how much is done and a few words beside it."""
+
+    def __init__(self, progress: Progress, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, done: int, words: str = "") -> None:
+        """Show that `done` of the total are done."""
+        self._progress.update(self._task, completed=done, words=words)
+
+
+class Screen:
+    """Prints to a terminal, or nowhere (`Screen.silent()`, the default when used from Python)."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @staticmethod
+    def silent() -> Screen:
+        """A screen that shows nothing."""
+        return Screen(Console(quiet=True))
+
+    def say(self, text: str = "") -> None:
+        """Print one line or several, as they are."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        """Print the name of a stage."""
+        self.console.print(f"\n[bold]{text}[/bold]")
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Bar]:
+        """A bar with elapsed and remaining time; where output is no terminal, the label and the last state only."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+        )
+        with Progress(*columns, console=self.console, refresh_per_second=2) as progress:
+            yield Bar(progress, progress.add_task(label, total=total, words=""))

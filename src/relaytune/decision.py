@@ -1,0 +1,234 @@
+"""Keep, iterate or discard: the rule that was written down first, applied to what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from relaytune.core.recipe import Recipe
+from relaytune.core.results import (
+    ClauseResult,
+    Diagnosis,
+    EvaluationResult,
+    TrainingResult,
+    TrainingStep,
+    Verdict,
+)
+from relaytune.core.run_folder import now
+from relaytune.diagnosis import PROMPT_AS_GOOD, diagnose
+from relaytune.evidence import (
+    apply_clause,
+    prompt_meeting_levels,
+    rate_of,
+    resolve,
+    say_prompt,
+    say_rate,
+    say_threshold,
+)
+
+WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
+FEW_ROWS = 10  # held-out rows of a label, below which its errors hardly show
+
+
+def decide(
+    recipe: Recipe,
+    evaluation: EvaluationResult,
+    training: TrainingResult | None,
+    steps: Sequence[TrainingStep],
+    rule_history: tuple[Mapping[str, str], ...],
+    rule_changed: bool,
+) -> Verdict:
+    """Apply the recipe's rule.
+
+    Discard when any clause of `discard_when` holds; keep when all of `keep_when` hold; otherwise discard if a
+    prompt alone meets the levels asked and tuned adds nothing to it, else iterate. `steps` are those of the
+    whole run. `rule_changed` (after an evaluation) changes no outcome, but is shown.
+    """
+    rule = recipe.decision
+    clauses = (
+        *(apply_clause(clause, "keep_when", evaluation) for clause in rule.keep_when),
+        *(apply_clause(clause, "discard_when", evaluation) for clause in rule.discard_when),
+    )
+    diagnoses = diagnose(recipe, evaluation, training, steps)
+    outcome, reason, next_change = _conclude(clauses, diagnoses, evaluation)
+    return Verdict(
+        outcome,
+        reason,
+        next_change,
+        clauses,
+        diagnoses,
+        tuple(_remaining_risks(recipe, evaluation, rule_changed)),
+        rule.hash,
+        rule_changed,
+        rule_history,
+        now(),
+    )
+
+
+def prompt_suffices(recipe: Recipe, evaluation: EvaluationResult) -> str:
+    """A sentence if a prompt alone already meets every level of `keep_when`, else ''. For before training."""
+    prompt = prompt_meeting_levels(recipe.decision, evaluation)
+    if prompt is None:
+        return ""
+    met = "; ".join(
+        f"{clause.metric} {say_rate(rate_of(evaluation, prompt, clause.metric))}, {say_threshold(clause)}"
+        for clause in recipe.decision.keep_when
+        if clause.contender == "tuned" and clause.threshold is not None
+    )
+    return f"{prompt} alone meets every level that the rule asks of tuned ({met}); a prompt may be enough."
+
+
+def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe) -> str:
+    """The verdict as a short note: outcome, why, the rule clause by clause, the numbers, the risk."""
+    sections = [f"# {recipe.name}: {verdict.outcome}", verdict.reason]
+    if verdict.next_change:
+        label = "Next change" if verdict.outcome == "iterate" else "Instead"
+        sections.append(f"**{label}:** {verdict.next_change}.")
+    sections += [
+        "## The rule, clause by clause",
+        _clause_list(verdict, "keep_when", "Keep when all of these hold:"),
+        _clause_list(verdict, "discard_when", "Discard when any of these holds:"),
+        f"## The contenders on {evaluation.num_held_out} held-out rows",
+        _table(evaluation),
+        "Right of scored answers, the share, its 95% interval.",
+    ]
+    if verdict.diagnoses:
+        sections += ["## What the evidence shows", "\n".join(map(_diagnosis_line, verdict.diagnoses))]
+    sections += [
+        "## Remaining risk",
+        "\n".join(f"- {risk}." for risk in verdict.remaining_risks),
+        "## The rule's record",
+        _record(verdict),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _conclude(
+    clauses: Sequence[ClauseResult], diagnoses: Sequence[Diagnosis], evaluation: EvaluationResult
+) -> tuple[Literal["keep", "iterate", "discard"], str, str]:
+    """Outcome, reason, next change."""
+    keep = [clause for clause in clauses if clause.role == "keep_when"]
+    failing = [clause for clause in keep if not clause.holds]
+    forbidding = [clause for clause in clauses if clause.role == "discard_when" and clause.holds]
+    if forbidding:
+        reason = f"This clause of discard_when holds: {forbidding[0].text} ({forbidding[0].evidence})."
+        return "discard", reason, _instead(evaluation, diagnoses)
+    if not failing:
+        return "keep", f"Every clause of keep_when holds ({len(keep)} of {len(keep)}).", ""
+    if diagnoses[0].name == PROMPT_AS_GOOD:
+        return "discard", f"A prompt is as good: {diagnoses[0].evidence}.", diagnoses[0].next_change
+    reason = (
+        f"{len(keep) - len(failing)} of {len(keep)} clauses of keep_when hold. This one does not: "
+        f"{failing[0].text} ({failing[0].evidence})."
+    )
+    return "iterate", reason, diagnoses[0].next_change
+
+
+def _instead(evaluation: EvaluationResult, diagnoses: Sequence[Diagnosis]) -> str:
+    metric = evaluation.main_metric
+    prompt = resolve("best_prompt", metric, evaluation)
+    rate = say_rate(rate_of(evaluation, prompt, metric))
+    use = f"use {say_prompt(prompt)} ({metric} {rate})"
+    if not diagnoses or diagnoses[0].name == PROMPT_AS_GOOD:
+        return use
+    return f"{use}; before any other try: {diagnoses[0].next_change}"
+
+
+def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed: bool) -> Iterator[str]:
+    if rule_changed:
+        yield "the rule was changed after an evaluation had been seen, so this verdict proves less"
+    yield from _close_levels(recipe, evaluation)
+    smallest = evaluation.smallest_detectable_difference
+    held_out = evaluation.num_held_out
+    if smallest >= 1:
+        yield f"{held_out} held-out rows are too few to find any difference with 80% power"
+    elif smallest > WIDE_DIFFERENCE:
+        yield (
+            f"{held_out} held-out rows find a true difference with 80% power only from "
+            f"{100 * smallest:.0f} points on (where 40% of the rows tell two contenders apart)"
+        )
+    for name, result in evaluation.contenders.items():
+        if result.num_truncated:
+            cut_off = f"{result.num_truncated} of {result.num_answers} answers of {name}"
+            yield f"{cut_off} were cut off at max_new_tokens"
+        unscored = [f"{metric} {rate.unscored}" for metric, rate in result.rates.items() if rate.unscored]
+        if unscored:
+            yield f"unscored answers of {name}: {', '.join(unscored)} (scores.jsonl gives the reasons)"
+    yield from _rare_labels(recipe, evaluation)
+    if "few_shot" not in evaluation.contenders:
+        yield "few_shot was not evaluated: a prompt with examples may do as well"
+    if "tuned" in evaluation.contenders:
+        yield f"one training run with one seed ({recipe.training.seed}); another seed gives another model"
+    yield "the held-out rows come from the same source as the training rows; other inputs may fare worse"
+
+
+def _close_levels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]:
+    """Levels that the observed rate passes and its interval does not."""
+    for clause in recipe.decision.keep_when:
+        contender = resolve(clause.contender, clause.metric, evaluation)
+        rate = rate_of(evaluation, contender, clause.metric)
+        if clause.threshold is None or rate is None or rate.rate is None:
+            continue
+        if rate.rate >= clause.threshold > (rate.low or 0) and clause.kind == "at_least":
+            beyond = f"reaches down to {100 * (rate.low or 0):.0f}%"
+        elif rate.rate <= clause.threshold < (rate.high or 0) and clause.kind == "at_most":
+            beyond = f"reaches up to {100 * (rate.high or 0):.0f}%"
+        else:
+            continue
+        yield (
+            f"{contender} {clause.metric} passes {say_threshold(clause)} with {100 * rate.rate:.1f}%, "
+            f"but its interval {beyond}"
+        )
+
+
+def _rare_labels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]:
+    confusions = [result.confusion for result in evaluation.contenders.values() if result.confusion]
+    if not confusions:
+        return
+    counts = {label: sum(confusions[0].get(label, {}).values()) for label in recipe.contract.allowed_labels}
+    rare = sorted((count, label) for label, count in counts.items() if count < FEW_ROWS)
+    if rare:
+        named = ", ".join(f"{label} {count}" for count, label in rare[:5])
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+        yield f"{len(rare)} of {len(counts)} labels have fewer than {FEW_ROWS} held-out rows: {named}{more}"
+
+
+def _clause_list(verdict: Verdict, role: str, heading: str) -> str:
+    lines = [
+        f"- **{'holds' if clause.holds else 'does not hold'}**: {clause.text}  \n  {clause.evidence}"
+        for clause in verdict.clauses
+        if clause.role == role
+    ]
+    return "\n".join([heading, "", *lines]) if lines else ""
+
+
+def _table(evaluation: EvaluationResult) -> str:
+    header = ("contender", *evaluation.metrics, "answers", "cut off", "mean tokens")
+    rows = [
+        (
+            name,
+            *(say_rate(result.rates[metric]) for metric in evaluation.metrics),
+            str(result.num_answers),
+            str(result.num_truncated),
+            f"{result.mean_num_tokens:.0f}",
+        )
+        for name, result in evaluation.contenders.items()
+    ]
+    if evaluation.train_rate is not None:
+        rates = {evaluation.main_metric: say_rate(evaluation.train_rate)}
+        cells = [rates.get(metric, "") for metric in evaluation.metrics]
+        rows.append(("tuned, on training rows", *cells, str(evaluation.num_train_answered), "", ""))
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _diagnosis_line(diagnosis: Diagnosis) -> str:
+    return f"- **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
+
+
+def _record(verdict: Verdict) -> str:
+    changed = "**changed after an evaluation**" if verdict.rule_changed_after_evaluation else "not changed"
+    lines = [f"Rule {verdict.rule_hash[:16]}, {changed}; decided {verdict.decided_at}."]
+    if verdict.rule_changed_after_evaluation:
+        lines += ["- " + ", ".join(f"{key}: {value}" for key, value in entry.items()) for entry in verdict.rule_history]
+    return "\n".join(lines)

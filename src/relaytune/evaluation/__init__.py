@@ -1,0 +1,1 @@
+"""Contenders answer the same rows; scorers read the saved answers."""

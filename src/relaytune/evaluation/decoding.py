@@ -1,0 +1,259 @@
+"""Greedy decoding of many prompts that share a prefix.
+
+The prefix runs once. Prompts are prefilled packed, without padding. A row that finishes leaves the batch at once
+(the last row moves into its place), and waiting prompts take the free places. Shapes as in core/attention.py;
+N is the number of rows in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from relaytune.core.attention import Packing, attend_causally, attend_packed, joint_attention
+from relaytune.core.template import shared_prefix_length
+
+ROWS_AT_ONCE = 32
+
+
+@dataclass
+class Decoded:
+    """Tokens generated for one prompt (with the stop token, if it came), and label log-probabilities, in nats."""
+
+    ids: list[int] = field(default_factory=list)
+    stopped: bool = False
+    label_log_probs: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Label texts as tokens: `head` is common to all, `tails` (each at least one token) are compared."""
+
+    head: list[int]
+    tails: list[list[int]]
+
+
+class _PrefixLayout:
+    """The prefix alone; keeps its keys and values."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        assert layer == len(self.kept)
+        self.kept.append((key[0].contiguous(), value[0].contiguous()))
+        return attend_causally(query[0], key[0], value[0]).transpose(0, 1).unsqueeze(0)
+
+
+class _Rows:
+    """Own keys and values of the rows in the batch, (rows, K, S, D) a layer, filled from the front."""
+
+    def __init__(self, model: Any, prefix: list[tuple[Tensor, Tensor]], num_rows: int, num_tokens: int) -> None:
+        weight = next(model.parameters())
+        K, _, D = prefix[0][0].shape
+        shape = (num_rows, K, num_tokens, D)
+        self.prefix = prefix
+        self.keys = [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in prefix]
+        self.values = [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in prefix]
+        self.lengths = torch.zeros(num_rows, dtype=torch.long, device=weight.device)
+
+    def move(self, source: int, target: int) -> None:
+        """Copy one row over another."""
+        for tensor in (*self.keys, *self.values, self.lengths):
+            tensor[target] = tensor[source]
+
+
+@dataclass(frozen=True)
+class _PrefillLayout:
+    """Packed prompts without their prefix, whose keys and values are known; fills rows from `first` on."""
+
+    rows: _Rows
+    packing: Packing
+    first: int
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        B, L = len(self.packing.lengths), max(self.packing.lengths)
+        for store, new in ((self.rows.keys, key), (self.rows.values, value)):
+            store[layer][self.first : self.first + B, :, :L] = self.packing.pad(new[0]).transpose(0, 1)
+        out = attend_packed(self.packing, query[0], key[0], value[0], self.rows.prefix[layer])
+        return out.transpose(0, 1).unsqueeze(0)
+
+
+class _ExtendLayout:
+    """L more tokens of the rows `begin:end`, behind what each already holds."""
+
+    def __init__(self, rows: _Rows, begin: int, end: int, num_new: int) -> None:
+        self._rows = rows
+        self._span = slice(begin, end)
+        lengths = rows.lengths[begin:end]
+        self.positions_NL = lengths[:, None] + torch.arange(num_new, device=lengths.device)
+        self._row_N1 = torch.arange(begin, end, device=lengths.device)[:, None]
+        self._size = int(lengths.max()) + num_new
+        seen_NLS = torch.arange(self._size, device=lengths.device) <= self.positions_NL[..., None]
+        dtype = rows.keys[0].dtype
+        bias_NLS = torch.zeros(seen_NLS.shape, dtype=dtype, device=lengths.device).masked_fill(~seen_NLS, float("-inf"))
+        self._bias = bias_NLS[:, None, None]
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        N, H, L, D = query.shape
+        K = key.shape[1]
+        for store, new in ((self._rows.keys, key), (self._rows.values, value)):
+            store[layer][self._row_N1, :, self.positions_NL] = new.transpose(1, 2)
+        out = joint_attention(
+            query.view(N, K, H // K, L, D).transpose(0, 1),
+            self._rows.keys[layer][self._span, :, : self._size],
+            self._rows.values[layer][self._span, :, : self._size],
+            self._rows.prefix[layer],
+            self._bias,
+        )
+        return out.transpose(0, 1).reshape(N, H, L, D).transpose(1, 2)
+
+
+@torch.no_grad()
+def decode(
+    model: Any,
+    prompts: Sequence[list[int]],
+    max_new_tokens: int,
+    stop_ids: frozenset[int],
+    labels: Continuations | None = None,
+    on_finished: Callable[[int], None] = lambda _: None,
+) -> list[Decoded]:
+    """Greedy answers to prompts (token ids), in their order.
+
+    Args:
+        model: a causal language model with our attention.
+        prompts: token ids; each at least 2.
+        max_new_tokens: where an answer is cut.
+        stop_ids: an answer ends with any of these.
+        labels: if given, their log-probabilities right behind each prompt are returned too.
+        on_finished: hears how many prompts are done.
+    """
+    return _Decoder(model, prompts, max_new_tokens, stop_ids, labels, on_finished).run()
+
+
+class _Decoder:
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[list[int]],
+        max_new_tokens: int,
+        stop_ids: frozenset[int],
+        labels: Continuations | None,
+        on_finished: Callable[[int], None],
+    ) -> None:
+        self._decoder = model.get_decoder()
+        self._head_VC = model.get_output_embeddings().weight
+        self._device = self._head_VC.device
+        self._max_new_tokens = max_new_tokens
+        self._stop_ids = stop_ids
+        self._labels = labels
+        self._on_finished = on_finished
+        self._P = shared_prefix_length(prompts)
+        self._own = [list(prompt[self._P :]) for prompt in prompts]
+        self._results = [Decoded() for _ in prompts]
+        # longest first: the cache is sized once, and late small rows fill the gaps
+        self._waiting = sorted(range(len(prompts)), key=lambda index: len(self._own[index]))
+        self._active: list[int] = []  # prompt index of each row in the batch
+        room = max_new_tokens
+        if labels is not None:
+            room = max(room, len(labels.head) + max(len(tail) for tail in labels.tails))
+        longest = max((len(own) for own in self._own), default=0)
+        prefix = _PrefixLayout()
+        if prompts:
+            self._hidden([list(prompts[0][: self._P])], [list(range(self._P))], prefix) if self._P else None
+            self._rows = _Rows(
+                model, prefix.kept or self._no_prefix(model), min(ROWS_AT_ONCE, len(prompts)), longest + room
+            )
+
+    def _no_prefix(self, model: Any) -> list[tuple[Tensor, Tensor]]:
+        config = model.config
+        D = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        empty = self._head_VC.new_zeros(config.num_key_value_heads, 0, D)
+        return [(empty, empty)] * config.num_hidden_layers
+
+    def run(self) -> list[Decoded]:
+        while self._waiting or self._active:
+            # refill in groups: a prefill of many prompts costs little more than of one
+            if self._waiting and len(self._active) <= len(self._rows.lengths) // 2:
+                self._prefill()
+            self._step()
+            self._on_finished(len(self._results) - len(self._waiting) - len(self._active))
+        return self._results
+
+    def _hidden(self, ids: Any, positions: Any, layout: Any) -> Tensor:
+        """(N, L, C) last hidden states."""
+        ids_NL = torch.as_tensor(ids, device=self._device)
+        positions_NL = torch.as_tensor(positions, device=self._device)
+        hidden: Tensor = self._decoder(
+            input_ids=ids_NL, position_ids=positions_NL, use_cache=False, layout=layout
+        ).last_hidden_state
+        return hidden
+
+    def _extend(self, begin: int, ids_NL: list[list[int]]) -> Tensor:
+        """Hidden states of more tokens behind the rows from `begin` on; lengths stay as they are."""
+        layout = _ExtendLayout(self._rows, begin, begin + len(ids_NL), len(ids_NL[0]))
+        return self._hidden(ids_NL, self._P + layout.positions_NL, layout)
+
+    def _prefill(self) -> None:
+        first = len(self._active)
+        group = [self._waiting.pop() for _ in range(min(len(self._rows.lengths) - first, len(self._waiting)))]
+        lengths = [len(self._own[index]) for index in group]
+        ids = [token for index in group for token in self._own[index]]
+        positions = [self._P + place for length in lengths for place in range(length)]
+        layout = _PrefillLayout(self._rows, Packing.of(lengths, self._device), first)
+        hidden_TC = self._hidden([ids], [positions], layout)[0]
+        last_NC = hidden_TC[torch.tensor(lengths, device=self._device).cumsum(0) - 1]
+        self._rows.lengths[first : first + len(group)] = torch.tensor(lengths, device=self._device)
+        self._active += group
+        if self._labels is not None:
+            self._score_labels(first, group, last_NC, self._labels)
+        self._take(first, last_NC)
+
+    def _score_labels(self, first: int, group: list[int], last_NC: Tensor, labels: Continuations) -> None:
+        lengths = self._rows.lengths[first : first + len(group)]
+        if labels.head:
+            last_NC = self._extend(first, [labels.head] * len(group))[:, -1]
+            lengths += len(labels.head)
+        start_NV = self._log_probs(last_NC)
+        columns = []
+        for tail in labels.tails:
+            total_N = start_NV[:, tail[0]]
+            if len(tail) > 1:
+                hidden_NLC = self._extend(first, [tail[:-1]] * len(group))
+                log_probs_NLV = self._log_probs(hidden_NLC)
+                targets = torch.tensor(tail[1:], device=self._device).expand(len(group), -1)
+                total_N = total_N + log_probs_NLV.gather(2, targets[..., None]).squeeze(2).sum(1)
+            columns.append(total_N)
+        lengths -= len(labels.head)
+        for index, row in zip(group, torch.stack(columns, 1).tolist(), strict=True):
+            self._results[index].label_log_probs = row
+
+    def _log_probs(self, hidden: Tensor) -> Tensor:
+        return torch.nn.functional.linear(hidden, self._head_VC).float().log_softmax(-1)
+
+    def _step(self) -> None:
+        if self._active:
+            last_tokens = [[self._results[index].ids[-1]] for index in self._active]
+            hidden_NC = self._extend(0, last_tokens)[:, 0]
+            self._rows.lengths[: len(self._active)] += 1
+            self._take(0, hidden_NC)
+
+    def _take(self, first: int, hidden_NC: Tensor) -> None:
+        """Give each row from `first` on its next token; finished rows leave the batch."""
+        tokens = torch.nn.functional.linear(hidden_NC, self._head_VC).argmax(-1).tolist()
+        for index, token in zip(self._active[first:], tokens, strict=True):
+            result = self._results[index]
+            result.ids.append(token)
+            result.stopped = token in self._stop_ids
+        for row in reversed(range(first, len(self._active))):
+            result = self._results[self._active[row]]
+            if result.stopped or len(result.ids) >= self._max_new_tokens:
+                last = len(self._active) - 1
+                if row != last:
+                    self._rows.move(last, row)
+                    self._active[row] = self._active[last]
+                self._active.pop()

@@ -1,0 +1,94 @@
+"""Answers of a contender: same rows, same template, same greedy decoding, whoever answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relaytune.core.model import ModelFolder, load_config, load_model, load_template
+from relaytune.core.recipe import JsonCompletion, Recipe
+from relaytune.core.records import Example, Generation
+from relaytune.core.screen import Screen
+from relaytune.core.template import ChatTemplate, shared_prefix_length
+from relaytune.evaluation.decoding import Continuations, decode
+from relaytune.evaluation.prompting import with_shots
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A loaded model that answers examples."""
+
+    recipe: Recipe
+    model: Any
+    template: ChatTemplate
+    context_tokens: int
+    screen: Screen
+
+    @staticmethod
+    def load(recipe: Recipe, folder: ModelFolder, adapter: Path | None, device: str, screen: Screen) -> Answerer:
+        """The base model, with an adapter merged into its float32 weights if one is given."""
+        model = load_model(folder, device)
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        context_tokens = int(load_config(folder).get("max_position_embeddings", 1 << 30))
+        return Answerer(recipe, model.eval(), load_template(folder), context_tokens, screen)
+
+    def answer(self, examples: Sequence[Example], label: str, shots: Sequence[Example] = ()) -> list[Generation] | None:
+        """One generation per example, or None where the longest prompt and its answer exceed the model's context."""
+        prompts = [self.template.prompt_ids(with_shots(example, shots)) for example in examples]
+        limit = self.recipe.evaluation.max_new_tokens
+        if max(len(prompt) for prompt in prompts) + limit > self.context_tokens:
+            return None
+        labels = label_continuations(self.recipe, self.template)
+        stop = stop_ids(self.model, self.template)
+        with self.screen.bar(label, len(prompts)) as bar:
+            decoded = decode(self.model, prompts, limit, stop, labels, bar.update)
+        names = self.recipe.contract.allowed_labels
+        return [
+            Generation(
+                example.id,
+                with_shots(example, shots),
+                self.template.decode(row.ids[:-1] if row.stopped else row.ids),
+                "stop" if row.stopped else "length",
+                len(row.ids),
+                None if row.label_log_probs is None else dict(zip(names, row.label_log_probs, strict=True)),
+            )
+            for example, row in zip(examples, decoded, strict=True)
+        ]
+
+
+def stop_ids(model: Any, template: ChatTemplate) -> frozenset[int]:
+    """Tokens that end an answer: the template's end of turn, and what the model's own configuration names."""
+    own = model.generation_config.eos_token_id
+    return frozenset({template.end_of_turn_id, *(own if isinstance(own, list) else [own] if own is not None else [])})
+
+
+def label_continuations(recipe: Recipe, template: ChatTemplate) -> Continuations | None:
+    """The allowed labels as they would stand at the start of an answer, for comparing their probabilities.
+
+    None where the contract has no labels, or where the label is not the first thing in an answer (its probability
+    would then hang on what comes before it).
+    """
+    labels = recipe.contract.allowed_labels
+    if recipe.contract.kind == "labels":
+        rows = [[*template.tokenize(label), template.end_of_turn_id] for label in labels]
+    elif labels and isinstance(recipe.task.completion, JsonCompletion):
+        columns = recipe.task.completion.columns
+        if isinstance(columns, str) or columns[0] != recipe.contract.label:
+            return None
+        behind = f", {json.dumps(columns[1])}: " if len(columns) > 1 else "}"
+        rows = [
+            template.tokenize(json.dumps({columns[0]: label}, ensure_ascii=False)[:-1] + behind) for label in labels
+        ]
+    else:
+        return None
+    head = shared_prefix_length(rows)
+    # of what is common behind the labels, the first token says that the label has ended; the rest says nothing
+    common = shared_prefix_length([row[head:][::-1] for row in rows])
+    tails = [row[head : len(row) - max(0, common - 1)] for row in rows]
+    return Continuations(rows[0][:head], tails)

@@ -1,0 +1,116 @@
+"""The model card: what a stranger must know before using the adapter, the verdict first."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relaytune.core.recipe import Recipe
+from relaytune.core.results import EvaluationResult, Rate, TrainingResult, Verdict
+from relaytune.packaging.loading import asking_lines, base_model_code, is_hub_id, loading_lines
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """Size and hashes of one frozen split; `data_hash` is of its rows, wherever they stood."""
+
+    rows: int
+    file_sha256: str
+    data_hash: str
+
+
+def model_card(
+    recipe: Recipe,
+    training: TrainingResult,
+    evaluation: EvaluationResult,
+    verdict: Verdict,
+    data: Mapping[str, SplitFacts],
+) -> str:
+    """README.md in Markdown, with the front matter that model hubs read."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("relaytune.packaging", "."),
+        autoescape=False,  # Markdown, not HTML; a text from data stands in a fence, or on one line
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({"flat": _flat, "fenced": _fenced, "rate": _rate})
+    base = base_model_code(recipe.base_model)
+    text = environment.get_template("card.md.j2").render(
+        recipe=recipe,
+        training=training,
+        evaluation=evaluation,
+        verdict=verdict,
+        data=data,
+        front_matter=_front_matter(recipe),
+        schema=json.dumps(recipe.contract.json_schema, indent=2, ensure_ascii=False),
+        base=base,
+        package_name=_module(recipe).replace("_", "-"),
+        loading=loading_lines(recipe),
+        asking=asking_lines(recipe),
+        settings=_settings(recipe, training),
+    )
+    return text.strip() + "\n"
+
+
+def _front_matter(recipe: Recipe) -> str:
+    import yaml
+
+    values: dict[str, Any] = {
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "relaytune"],
+    }
+    name = recipe.base_model.name
+    if is_hub_id(name):
+        return yaml.safe_dump({"base_model": name, **values}, sort_keys=False, allow_unicode=True).strip()
+    # a hub refuses a card whose base_model is not a hub id
+    note = f"# base_model is not on a hub: {_flat(name)}\n"
+    return note + yaml.safe_dump(values, sort_keys=False).strip()
+
+
+def _settings(recipe: Recipe, training: TrainingResult) -> dict[str, str]:
+    chosen = recipe.training
+    return {
+        "LoRA": f"rank {recipe.lora.rank}, alpha {recipe.lora.alpha:g}, on {', '.join(recipe.lora.target_modules)}",
+        "learning rate": f"{chosen.learning_rate:g}, {chosen.schedule}, {chosen.warmup_steps} steps of warm-up",
+        "batch": f"{chosen.examples_per_step} examples per step",
+        "weight decay, gradient norm": f"{chosen.weight_decay:g}, at most {chosen.max_grad_norm:g}",
+        "epochs planned": f"{chosen.num_epochs:g}",
+        "steps": f"{training.num_steps} of {training.planned_steps}"
+        + (", stopped early" if training.stopped_early else ""),
+        "adapter kept": f"after step {training.best_step}, validation loss "
+        f"{training.first_validation_loss:.3f} → {training.best_validation_loss:.3f}",
+        "seen": f"{training.num_examples} examples, {training.num_tokens} tokens, "
+        f"{training.num_supervised_tokens} of them supervised",
+        "precision, device": f"{training.precision}, {training.device}",
+        "time": f"{training.wall_seconds:.0f} s",
+        "seed": str(chosen.seed),
+    }
+
+
+def _module(recipe: Recipe) -> str:
+    return recipe.base_model.name.removeprefix("package:").partition("/")[0]
+
+
+def _flat(text: str) -> str:
+    """A text on one line that cannot break out of a table cell or a quote."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _fenced(text: str, language: str = "text") -> str:
+    """A code block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _rate(rate: Rate) -> str:
+    if rate.rate is None or rate.low is None or rate.high is None:
+        return "not scored"
+    return f"{100 * rate.rate:.1f}% [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"

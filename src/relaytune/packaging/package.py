@@ -1,0 +1,108 @@
+"""From a finished run to a folder that holds the adapter and everything that says what it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from relaytune.core.errors import RunError
+from relaytune.core.files import folder_replaced, read_json, sha256_of_file, write_json, write_text
+from relaytune.core.recipe import Recipe, load_recipe
+from relaytune.core.records import data_hash, read_examples
+from relaytune.core.results import EvaluationResult, TrainingResult, Verdict, read_result
+from relaytune.core.run_folder import Provenance, RunFolder
+from relaytune.packaging.card import SplitFacts, model_card
+
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CHECKSUMS = "checksums.sha256"
+
+
+def write_package(run: RunFolder) -> Path:
+    """Write `package/`: adapter, model card, recipe, evaluation, verdict, environment, hashes. Returns its path.
+
+    The folder is filled beside its place and then renamed, so that it is never there by half.
+
+    Raises:
+        RunError: the run is not finished, or its evaluation is of another adapter than the one of its session.
+        DataError: a file of the run is damaged.
+        MachineError: the disk is full, or the folder cannot be written.
+    """
+    _refuse_unfinished(run)
+    recipe = load_recipe(run.recipe)
+    training = read_result(run.session / "session.json", TrainingResult)
+    handoff = _evaluated_handoff(run, training)
+    evaluation, verdict = read_result(run.evaluation, EvaluationResult), read_result(run.verdict, Verdict)
+    data = _data_facts(run)
+    copied = {
+        handoff / ADAPTER_WEIGHTS: ADAPTER_WEIGHTS,
+        run.recipe: "recipe.yaml",
+        run.evaluation: "evaluation.json",
+        run.verdict: "verdict.json",
+        run.verdict_text: "verdict.md",
+        run.session / "environment.json": "environment.json",
+    }
+    with folder_replaced(run.package) as new:
+        for source, name in copied.items():
+            shutil.copyfile(source, new / name)
+        write_json(new / ADAPTER_CONFIG, _portable_config(read_json(handoff / ADAPTER_CONFIG), recipe))
+        write_json(new / "data_hashes.json", {name: asdict(facts) for name, facts in data.items()})
+        write_text(new / "README.md", model_card(recipe, training, evaluation, verdict, data))
+        sums = [f"{sha256_of_file(path)}  {path.name}\n" for path in sorted(new.iterdir())]
+        write_text(new / CHECKSUMS, "".join(sums))
+    return run.package
+
+
+def _refuse_unfinished(run: RunFolder) -> None:
+    needed = {
+        run.recipe: "run",
+        run.train: "check",
+        run.validation: "check",
+        run.held_out: "check",
+        run.session / "session.json": "train",
+        run.session / "environment.json": "train",
+        run.provenance("tuned"): "evaluate",
+        run.evaluation: "evaluate",
+        run.verdict: "decide",
+        run.verdict_text: "decide",
+    }
+    missing = [f"{path} (made by `relaytune {command}`)" for path, command in needed.items() if not path.is_file()]
+    if missing:
+        raise RunError(
+            "the run is not finished, so there is nothing to package yet. Missing:\n  " + "\n  ".join(missing)
+        )
+
+
+def _evaluated_handoff(run: RunFolder, training: TrainingResult) -> Path:
+    """The handoff of the session, if it is whole and the one whose answers were evaluated."""
+    handoff = run.path / training.handoff
+    missing = [str(handoff / name) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (handoff / name).is_file()]
+    if missing:
+        raise RunError(
+            f"{run.session / 'session.json'} names the handoff {training.handoff}, but these are missing:\n  "
+            + "\n  ".join(missing)
+            + "\nCopy the handoff back into the run folder, or run `relaytune train` again."
+        )
+    evaluated = read_result(run.provenance("tuned"), Provenance).inputs.get("adapter")
+    found = sha256_of_file(handoff / ADAPTER_WEIGHTS)
+    if evaluated != found:
+        raise RunError(
+            f"{handoff / ADAPTER_WEIGHTS}: its sha256 is {found}, but the evaluation is of {evaluated}. The verdict "
+            "would be about another adapter. Run `relaytune evaluate` and `relaytune decide` again."
+        )
+    return handoff
+
+
+def _portable_config(config: Mapping[str, object], recipe: Recipe) -> dict[str, object]:
+    """PEFT's settings without the place where the base model lay on the training machine."""
+    choice = recipe.base_model
+    return {**config, "base_model_name_or_path": choice.name, "revision": choice.revision}
+
+
+def _data_facts(run: RunFolder) -> dict[str, SplitFacts]:
+    facts = {}
+    for name, path in (("train", run.train), ("validation", run.validation), ("held_out", run.held_out)):
+        examples = read_examples(path)
+        facts[name] = SplitFacts(len(examples), sha256_of_file(path), data_hash(examples))
+    return facts

@@ -1,0 +1,25 @@
+"""The stages in order, each skipped while it is up to date."""
+
+from relaytune.pipeline.concluding import decide_stage, package_stage, report_stage
+from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage
+from relaytune.pipeline.job import Job, open_job
+from relaytune.pipeline.preparing import check_stage, plan_stage
+from relaytune.pipeline.running import run_all
+from relaytune.pipeline.standing import StageStanding, standing
+from relaytune.pipeline.training import train_stage
+
+__all__ = [
+    "Job",
+    "StageStanding",
+    "check_stage",
+    "decide_stage",
+    "evaluate_prompts_stage",
+    "evaluate_tuned_stage",
+    "open_job",
+    "package_stage",
+    "plan_stage",
+    "report_stage",
+    "run_all",
+    "standing",
+    "train_stage",
+]

@@ -1,0 +1,90 @@
+"""The verdict, the report and the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from relaytune.core.files import read_json, write_text
+from relaytune.core.results import (
+    EvaluationResult,
+    TrainingResult,
+    Verdict,
+    read_metrics,
+    read_result,
+    write_result,
+)
+from relaytune.core.run_folder import Stage
+from relaytune.pipeline.evaluating import rule_changed_after_evaluation, rule_history, store_rule
+from relaytune.pipeline.job import Job
+
+
+def decide_stage(job: Job) -> Verdict:
+    """Apply the recipe's rule to the evaluation; writes verdict.json and verdict.md."""
+    store_rule(job)
+    run = job.run
+    inputs = {
+        "evaluation": job.file_hash(run.evaluation, "evaluate"),
+        "training": job.file_hash(run.session / "session.json", "train"),
+        "rule": job.recipe.decision.hash,
+        "rule history": job.file_hash(run.rule, "evaluate"),
+        "recipe": job.recipe.hash,
+    }
+    job.make(job.stage("decide", inputs), lambda: _decide(job))
+    return read_result(run.verdict, Verdict)
+
+
+def _decide(job: Job) -> Sequence[Path]:
+    from relaytune.decision import decide, verdict_markdown
+
+    run = job.run
+    evaluation = read_result(run.evaluation, EvaluationResult)
+    training = read_result(run.session / "session.json", TrainingResult)
+    steps = read_metrics(run.session / "metrics.jsonl")
+    verdict = decide(
+        job.recipe, evaluation, training, steps, tuple(rule_history(job)), rule_changed_after_evaluation(job)
+    )
+    tuned_looks = sum(look["contender"] == "tuned" for look in read_json(run.looks))
+    if tuned_looks > 1:
+        risk = (
+            f"the held-out rows have been answered by {tuned_looks} tuned adapters of this run; each further look makes "
+            "the best result look better than it is"
+        )
+        verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))
+    write_result(run.verdict, verdict)
+    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe))
+    return [run.verdict, run.verdict_text]
+
+
+def report_stage(job: Job) -> Path:
+    """Write report.html from what the run folder holds by now."""
+
+    def work() -> Sequence[Path]:
+        from relaytune.reporting import write_report
+
+        return [write_report(job.run)]
+
+    job.make(_closing_stage(job, "report"), work)
+    return job.run.report
+
+
+def package_stage(job: Job) -> Path:
+    """Write package/: the adapter with everything that says what it is."""
+
+    def work() -> Sequence[Path]:
+        from relaytune.packaging import write_package
+
+        return sorted(path for path in write_package(job.run).rglob("*") if path.is_file())
+
+    job.file_hash(job.run.verdict, "decide")
+    job.make(_closing_stage(job, "package"), work)
+    return job.run.package
+
+
+def _closing_stage(job: Job, name: str) -> Stage:
+    """A stage that depends on whatever the earlier stages have recorded."""
+    earlier = ("check", "plan", "base", "few_shot", "train", "tuned", "score", "decide")
+    records = {stage: job.run.provenance(stage) for stage in earlier}
+    inputs = {stage: job.file_hash(path, stage) for stage, path in records.items() if path.exists()}
+    return job.stage(name, {**inputs, "recipe": job.recipe.hash})

@@ -1,0 +1,233 @@
+"""Answers of every contender on the same held-out rows, and what they amount to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from relaytune.core.errors import RunError
+from relaytune.core.files import read_json, sha256_of_value, write_json, write_jsonl
+from relaytune.core.records import as_json, read_examples, read_generations, write_generations
+from relaytune.core.results import (
+    EvaluationResult,
+    FewShotChoice,
+    Plan,
+    TrainingResult,
+    read_result,
+    write_result,
+)
+from relaytune.core.run_folder import now
+from relaytune.pipeline.job import Job
+
+PROMPTS = ("base", "few_shot")
+
+
+def evaluate_prompts_stage(job: Job) -> EvaluationResult:
+    """Answers of `base` and `few_shot`; the decision rule is stored before the first answer."""
+    store_rule(job)
+    held_out = {"held-out rows": job.rows_hash(job.run.held_out), **_answering(job)}
+    job.make(job.stage("base", held_out), lambda: _answer_base(job), _device(job))
+    shown = {
+        "training rows": job.rows_hash(job.run.train),
+        "validation rows": job.rows_hash(job.run.validation),
+        "few_shot": job.sections["evaluation"]["few_shot"],
+        "seed": str(job.recipe.training.seed),
+    }
+    job.make(job.stage("few_shot", {**held_out, **shown}), lambda: _answer_few_shot(job), _device(job))
+    return _score(job, "score_prompts", with_tuned=False)
+
+
+def evaluate_tuned_stage(job: Job) -> EvaluationResult:
+    """Answers of `tuned` on the held-out rows, and on as many training rows."""
+    store_rule(job)
+    training = read_result(job.run.session / "session.json", TrainingResult)
+    inputs = {
+        "held-out rows": job.rows_hash(job.run.held_out),
+        "training rows": job.rows_hash(job.run.train),
+        "adapter": job.file_hash(job.run.path / training.handoff / "adapter_model.safetensors", "train"),
+        **_answering(job),
+    }
+    stage = job.stage("tuned", inputs)
+    job.make(stage, lambda: _answer_tuned(job, training), _device(job))
+    return _score(job, "score", with_tuned=True)
+
+
+def _answering(job: Job) -> dict[str, Any]:
+    """What every contender's answers depend on."""
+    return {
+        "max_new_tokens": str(job.recipe.evaluation.max_new_tokens),
+        "labels": list(job.recipe.contract.allowed_labels),
+        **job.model_identity,
+    }
+
+
+def _device(job: Job) -> str:
+    return read_result(job.run.plan, Plan).hardware.device
+
+
+def _answerer(job: Job, adapter: Path | None) -> Any:
+    from relaytune.evaluation.generating import Answerer
+
+    return Answerer.load(job.recipe, job.model, adapter, _device(job), job.screen)
+
+
+def _answer_base(job: Job) -> Sequence[Path]:
+    held_out = read_examples(job.run.held_out)
+    generations = _answerer(job, None).answer(held_out, "base")
+    if generations is None:
+        raise RunError(
+            "evaluation.max_new_tokens: the longest held-out prompt and its answer do not fit the model's context; "
+            "shorten the instruction or lower max_new_tokens"
+        )
+    write_generations(job.run.generation("base"), generations)
+    _count_look(job, "base")
+    return [job.run.generation("base")]
+
+
+def _answer_few_shot(job: Job) -> Sequence[Path]:
+    from relaytune.evaluation.prompting import choose_shots
+
+    answerer = _answerer(job, None)
+    train, validation = read_examples(job.run.train), read_examples(job.run.validation)
+    held_out = read_examples(job.run.held_out)
+    choice = choose_shots(
+        job.recipe,
+        train,
+        validation,
+        lambda shots: answerer.answer(validation, f"k={len(shots)} on validation rows", shots),
+        job.screen.say,
+    )
+    by_id = {example.id: example for example in train}
+    generations = None
+    if choice is not None:
+        shots = [by_id[id] for id in choice.chosen.example_ids]
+        job.screen.say(f"Chosen on validation rows: k={choice.chosen.k}, draw {choice.chosen.draw + 1}")
+        generations = answerer.answer(held_out, "few_shot", shots)
+    if choice is None or generations is None:
+        job.screen.say("few_shot: no prompt with examples fits this model's context; there is no such contender")
+        job.run.generation("few_shot").unlink(missing_ok=True)
+        write_json(job.run.few_shot_choice, None)
+        return [job.run.few_shot_choice]
+    write_result(job.run.few_shot_choice, choice)
+    write_generations(job.run.generation("few_shot"), generations)
+    _count_look(job, "few_shot")
+    return [job.run.few_shot_choice, job.run.generation("few_shot")]
+
+
+def _answer_tuned(job: Job, training: TrainingResult) -> Sequence[Path]:
+    held_out, train = read_examples(job.run.held_out), read_examples(job.run.train)
+    answerer = _answerer(job, job.run.path / training.handoff)
+    sample = random.Random(job.recipe.training.seed).sample(train, min(len(train), len(held_out)))
+    answers = {
+        "tuned": answerer.answer(held_out, "tuned"),
+        "tuned_on_train": answerer.answer(sample, "training rows"),
+    }
+    outputs = []
+    for name, generations in answers.items():
+        if generations is None:
+            raise RunError(f"{name}: the longest prompt and its answer do not fit the model's context")
+        write_generations(job.run.generation(name), generations)
+        outputs.append(job.run.generation(name))
+    _count_look(job, "tuned")
+    return outputs
+
+
+def _score(job: Job, stage: str, *, with_tuned: bool) -> EvaluationResult:
+    """Score the saved answers; a pure function of them, the contract and the rule's metrics."""
+    from relaytune.evaluation.summary import summarize
+
+    run = job.run
+    names = [name for name in (*PROMPTS, *(("tuned",) if with_tuned else ())) if run.generation(name).exists()]
+    inputs = {name: job.file_hash(run.generation(name), "evaluate") for name in names}
+    inputs |= {"contract": sha256_of_value(job.sections["contract"]), "rule": job.recipe.decision.hash}
+    evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
+
+    def work() -> Sequence[Path]:
+        trained_on: list[Any] = []
+        fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
+        if fit:
+            by_id = {example.id: example for example in read_examples(run.train)}
+            trained_on = [by_id[generation.id] for generation in fit]
+        chosen = read_json(run.few_shot_choice)
+        result, scores = summarize(
+            job.recipe,
+            read_examples(run.held_out),
+            {name: read_generations(run.generation(name)) for name in names},
+            trained_on,
+            fit,
+            read_result(run.few_shot_choice, FewShotChoice) if chosen else None,
+        )
+        write_result(evaluation_path, result)
+        if not with_tuned:
+            return [evaluation_path]
+        write_jsonl(run.scores, (as_json(row) for row in scores))
+        return [evaluation_path, run.scores]
+
+    job.make(job.stage(stage, inputs), work)
+    result = read_result(evaluation_path, EvaluationResult)
+    for line in contender_lines(result):
+        job.screen.say(line)
+    return result
+
+
+def contender_lines(result: EvaluationResult) -> list[str]:
+    """One line per contender: each metric's rate with its interval, and how many answers were cut off."""
+    lines = []
+    for name, contender in result.contenders.items():
+        rates = []
+        for metric in result.metrics:
+            rate = contender.rates[metric]
+            if rate.rate is None or rate.low is None or rate.high is None:
+                rates.append(f"{metric} unscored")
+            else:
+                rates.append(f"{metric} {rate.rate:.0%} ({rate.low:.0%}-{rate.high:.0%})")
+        cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""
+        lines.append(f"  {name:9} {', '.join(rates)}{cut}")
+    return lines
+
+
+def store_rule(job: Job) -> None:
+    """Keep the decision rule with its hash and the time, before (or, if it changed, after) the first evaluation."""
+    history = rule_history(job)
+    rule = job.recipe.decision
+    if history and history[-1]["hash"] == rule.hash:
+        return
+    seen = any(job.run.generation(name).exists() for name in (*PROMPTS, "tuned"))
+    entry = {
+        "hash": rule.hash,
+        "stored_at": now(),
+        "after_evaluation": "yes" if seen else "no",
+        "rule": _sentences(job),
+    }
+    write_json(job.run.rule, [*history, entry])
+    when = "AFTER held-out rows were answered; the report says so" if seen else "before any held-out row is answered"
+    job.screen.say(f"Decision rule stored {when} (sha256 {rule.hash[:12]}…)")
+
+
+def _sentences(job: Job) -> str:
+    rule = job.recipe.decision
+    return "; ".join(
+        [
+            *(f"keep when {c.text}" for c in rule.keep_when),
+            *(f"discard when {c.text}" for c in rule.discard_when),
+        ]
+    )
+
+
+def rule_history(job: Job) -> list[dict[str, str]]:
+    """Every rule that this run has had, oldest first."""
+    return read_json(job.run.rule) if job.run.rule.exists() else []
+
+
+def rule_changed_after_evaluation(job: Job) -> bool:
+    """Whether the rule in force is another than the last one written down before held-out rows were answered."""
+    before = [entry["hash"] for entry in rule_history(job) if entry["after_evaluation"] == "no"]
+    return not before or before[-1] != job.recipe.decision.hash
+
+
+def _count_look(job: Job, contender: str) -> None:
+    """Held-out rows wear out: every time that they are answered is kept."""
+    looks = read_json(job.run.looks) if job.run.looks.exists() else []
+    write_json(job.run.looks, [*looks, {"contender": contender, "at": now(), "recipe": job.recipe.hash}])

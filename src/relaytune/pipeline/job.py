@@ -1,0 +1,93 @@
+"""What every stage works on: a recipe, its run folder, and a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from relaytune.core.errors import RunError
+from relaytune.core.files import sha256_of_file, write_text
+from relaytune.core.model import ModelFolder, find_model
+from relaytune.core.recipe import Recipe, dump_recipe, load_recipe
+from relaytune.core.records import data_hash, read_examples
+from relaytune.core.run_folder import RunFolder, Stage
+from relaytune.core.screen import Screen
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe and its run folder."""
+
+    recipe: Recipe
+    recipe_path: Path
+    run: RunFolder
+    screen: Screen
+
+    @cached_property
+    def model(self) -> ModelFolder:
+        """The base model on this disk."""
+        return find_model(self.recipe.base_model, self.screen.say)
+
+    @cached_property
+    def model_identity(self) -> dict[str, str]:
+        """What answers and training depend on: weights, tokenizer and chat template."""
+        return {"weights": self.model.fingerprint, "tokenizer": self.model.tokenizer_hash}
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The recipe's sections as JSON values."""
+        return self.recipe.as_json()
+
+    def rows_hash(self, path: Path) -> str:
+        """Hash of frozen rows: their content and order, not where they stood.
+
+        Raises:
+            RunError: they are not there yet.
+        """
+        if not path.exists():
+            raise RunError(f"{path}: not there yet. Run `relaytune check {self.recipe_path}` first.")
+        return data_hash(read_examples(path))
+
+    def file_hash(self, path: Path, made_by: str) -> str:
+        """sha256 of an artifact of an earlier stage.
+
+        Raises:
+            RunError: it is not there yet.
+        """
+        if not path.exists():
+            raise RunError(f"{path}: not there yet. Run `relaytune {made_by} {self.recipe_path}` first.")
+        return sha256_of_file(path)
+
+    def stage(self, name: str, inputs: Mapping[str, Any]) -> Stage:
+        """A stage of this run with everything that its outputs depend on."""
+        return Stage(self.run, name, inputs, self.recipe.hash, self.recipe.training.seed)
+
+    def make(self, stage: Stage, work: Callable[[], Sequence[Path]], device: str = "cpu") -> bool:
+        """Do the work unless the stage is up to date; returns whether it was done."""
+        reason = stage.stale_because()
+        if not reason:
+            self.screen.say(f"{stage.name}: up to date")
+            return False
+        self.screen.heading(f"{stage.name} ({reason})")
+        stage.forget()
+        stage.done(work(), device)
+        return True
+
+
+def open_job(recipe_path: Path, runs: Path, overrides: Sequence[str], screen: Screen) -> Job:
+    """Read and check the recipe, and keep it as resolved in the run folder.
+
+    Raises:
+        RecipeError: the recipe is wrong.
+    """
+    recipe = load_recipe(recipe_path, overrides)
+    run = RunFolder(runs / recipe.name)
+    text = dump_recipe(recipe)
+    if overrides:
+        screen.say(f"Overridden: {', '.join(overrides)}")
+    if not run.recipe.exists() or run.recipe.read_text(encoding="utf-8") != text:
+        write_text(run.recipe, text)
+    return Job(recipe, recipe_path, run, screen)

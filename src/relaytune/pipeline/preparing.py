@@ -1,0 +1,139 @@
+"""Before anything is trained: check the data and freeze the splits, measure the machine and plan."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from relaytune.core.files import read_json, sha256_of_file, write_json
+from relaytune.core.model import load_config, load_template
+from relaytune.core.records import Finding, read_examples, write_examples
+from relaytune.core.results import DataSize, write_result
+from relaytune.core.template import ChatTemplate, shared_prefix_length
+from relaytune.pipeline.job import Job
+
+ADVICE_INDENT = "      → "
+
+
+def check_stage(job: Job) -> list[Finding]:
+    """Check recipe and data, freeze the splits; prints and returns every finding.
+
+    Raises:
+        DataError: at least one finding is an error; nothing is frozen then.
+    """
+    sections = job.sections
+    # without torch the data are still checked, all but the lengths in tokens
+    with_model = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("transformers") is not None
+    folder = job.recipe_path.parent
+    files = {
+        name: sha256_of_file(path) if (path := folder / getattr(job.recipe.data, name)).is_file() else "missing"
+        for name in ("train", "held_out")
+    }
+    inputs = {
+        "task": sections["task"],
+        "contract": sections["contract"],
+        "data": sections["data"],
+        "max_length": str(job.recipe.training.max_length),
+        "seed": str(job.recipe.training.seed),
+        "training rows": files["train"],
+        "held-out rows": files["held_out"],
+        "tokenizer": job.model.tokenizer_hash if with_model else "not installed",
+    }
+    stage = job.stage("check", inputs)
+    job.make(stage, lambda: _check(job, load_template(job.model) if with_model else None))
+    found = [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
+    return found
+
+
+def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
+    from relaytune.data import check, raise_on_errors
+
+    checked = check(job.recipe, job.recipe_path.parent, template)
+    raise_on_errors(checked.findings)
+    for finding in checked.findings:
+        job.screen.say(f"  {finding.severity}: {finding.message}")
+        if finding.severity != "note":
+            _show_places(job, finding)
+    run = job.run
+    for path, rows in (
+        (run.train, checked.train),
+        (run.validation, checked.validation),
+        (run.held_out, checked.held_out),
+    ):
+        write_examples(path, rows)
+    write_json(run.findings, {"findings": [asdict(f) for f in checked.findings], "num_dropped": checked.num_dropped})
+    job.screen.say(
+        f"{len(checked.train)} training, {len(checked.validation)} validation and {len(checked.held_out)} held-out rows frozen "
+        f"in {run.train.parent}"
+    )
+    return [run.train, run.validation, run.held_out, run.findings]
+
+
+def _show_places(job: Job, finding: Finding, limit: int = 10) -> None:
+    for place in finding.where[:limit]:
+        job.screen.say(f"      {place}")
+    if len(finding.where) > limit:
+        job.screen.say(f"      and {len(finding.where) - limit} more (all in {job.run.findings})")
+    if finding.advice:
+        job.screen.say(f"{ADVICE_INDENT}{finding.advice}")
+
+
+def plan_stage(job: Job) -> None:
+    """Measure this machine and predict memory and time; writes plan.json."""
+    sections = job.sections
+    inputs = {
+        "training rows": job.rows_hash(job.run.train),
+        "validation rows": job.rows_hash(job.run.validation),
+        "held-out rows": job.rows_hash(job.run.held_out),
+        "lora": sections["lora"],
+        "training": sections["training"],
+        "evaluation": sections["evaluation"],
+        **job.model_identity,
+        "machine": _machine(),
+    }
+    job.make(job.stage("plan", inputs), lambda: _plan(job))
+
+
+def _machine() -> str:
+    """Names this machine cheaply, so that a run that moves is planned anew."""
+    import os
+    import platform
+
+    return f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+
+
+def _plan(job: Job) -> Sequence[Path]:
+    from relaytune.core.statistics import smallest_detectable_difference
+    from relaytune.planning import make_plan, measure_hardware, plan_lines, read_model_size
+
+    hardware = measure_hardware(job.run.path)
+    data = _measure_data(job)
+    model = read_model_size(load_config(job.model), job.recipe.lora)
+    plan = make_plan(job.recipe, data, model, hardware, smallest_detectable_difference(data.num_held_out))
+    write_result(job.run.plan, plan)
+    for line in plan_lines(plan):
+        job.screen.say(line)
+    return [job.run.plan]
+
+
+def _measure_data(job: Job) -> DataSize:
+    template = load_template(job.model)
+    train, validation, held_out = (
+        [template.encode(row) for row in read_examples(path)]
+        for path in (job.run.train, job.run.validation, job.run.held_out)
+    )
+    everything = [*train, *validation, *held_out]
+    prefix = shared_prefix_length([row.prompt_ids for row in everything])
+    return DataSize(
+        num_train=len(train),
+        num_validation=len(validation),
+        num_held_out=len(held_out),
+        shared_prefix_tokens=prefix,
+        own_tokens_train=sum(len(row.ids) - prefix for row in train),
+        own_tokens_validation=sum(len(row.ids) - prefix for row in validation),
+        own_prompt_tokens_held_out=sum(len(row.prompt_ids) - prefix for row in held_out),
+        supervised_tokens_train=sum(len(row.completion_ids) for row in train),
+        longest_tokens=max(len(row.ids) for row in everything),
+    )

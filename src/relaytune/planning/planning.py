@@ -1,0 +1,169 @@
+"""From facts to a plan: precision, steps, memory, disk, time, and what speaks against starting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from relaytune.core.errors import MachineError
+from relaytune.core.recipe import Recipe
+from relaytune.core.results import DataSize, Hardware, ModelSize, Plan
+from relaytune.planning.duration import evaluation_seconds, num_steps, training_seconds
+from relaytune.planning.memory import (
+    GIB,
+    SAFE_SHARE,
+    available_memory_gib,
+    largest_micro_batch_tokens,
+    peak_training_memory_gib,
+)
+from relaytune.planning.precision import choose_precision
+
+ADAPTER_COPIES = 3  # best handoff, latest handoff, package
+SMALL_DISK_GIB = 2.0
+LONG_TRAINING_SECONDS = 3600
+LARGEST_USEFUL_DIFFERENCE = 0.20
+SMALLEST_VALIDATION = 20
+
+
+def make_plan(
+    recipe: Recipe, data: DataSize, model: ModelSize, hardware: Hardware, detectable_difference: float
+) -> Plan:
+    """Predict what the run will need on this machine.
+
+    The peak is that of a step's largest micro-batch: a step of few examples never fills the token budget. Disk
+    is the base model in float32, as it is kept after a conversion, and the adapter's copies.
+
+    Args:
+        recipe: the resolved recipe.
+        data: token counts of the frozen splits; none of the training counts is 0.
+        model: the base model's shape.
+        hardware: this machine, as measured.
+        detectable_difference: smallest difference of two rates that the held-out rows can show, as a share.
+
+    Raises:
+        MachineError: the machine's speed could not be measured, so that nothing can be said about time.
+    """
+    if hardware.float32_gflops <= 0:
+        raise MachineError(
+            f"{hardware.name}: the speed of matrix products was not measured, so time cannot be predicted. It takes "
+            "numpy (pip install numpy) or torch (pip install 'relaytune[train]')."
+        )
+    prefix, longest_own = data.shared_prefix_tokens, data.longest_tokens - data.shared_prefix_tokens
+    supervised_share = data.supervised_tokens_train / data.own_tokens_train
+
+    def peak_gib(tokens: int) -> float:
+        supervised = round(supervised_share * (tokens - prefix))
+        return peak_training_memory_gib(model, hardware.device, tokens, prefix, longest_own, supervised)
+
+    precision, reason = choose_precision(recipe.training.precision, hardware)
+    max_tokens = largest_micro_batch_tokens(model, hardware, prefix, longest_own, supervised_share)
+    largest_step = prefix + recipe.training.examples_per_step * longest_own
+    plan = Plan(
+        hardware=hardware,
+        data=data,
+        model=model,
+        precision=precision,
+        precision_reason=reason,
+        num_steps=num_steps(recipe, data),
+        max_tokens_per_micro_batch=max_tokens,
+        peak_memory_gib=peak_gib(min(max_tokens, largest_step)),
+        disk_gib=4 * (model.num_parameters + ADAPTER_COPIES * model.num_lora_parameters) / GIB,
+        training_seconds=training_seconds(recipe, data, model, hardware, precision, max_tokens),
+        evaluation_seconds=evaluation_seconds(recipe, data, model, hardware, precision),
+        smallest_detectable_difference=detectable_difference,
+        warnings=(),
+    )
+    return replace(plan, warnings=tuple(_warnings(plan, peak_gib(data.longest_tokens))))
+
+
+def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:
+    hardware, data = plan.hardware, plan.data
+    available = available_memory_gib(hardware)
+    if peak_of_longest_gib >= SAFE_SHARE * available:
+        yield (
+            f"Too little memory: the longest example ({data.longest_tokens} tokens) alone is predicted to take "
+            f"{peak_of_longest_gib:.1f} GiB; {available:.1f} GiB are free, of which {SAFE_SHARE:.0%} are safe to use. "
+            "Lower training.max_length, or choose a smaller base model or another machine."
+        )
+    if hardware.free_disk_gib < max(SMALL_DISK_GIB, plan.disk_gib):
+        yield (
+            f"Little disk: {hardware.free_disk_gib:.1f} GiB are free; the run needs {SMALL_DISK_GIB:g} GiB, and "
+            f"{plan.disk_gib:.1f} GiB where the base model is not on this disk yet. Free some space."
+        )
+    if plan.precision == "bfloat16_products" and hardware.bfloat16_products_gflops <= 0:
+        yield (
+            "No products in bfloat16: training.precision asks for them and this machine does not offer them; the "
+            "times are those of float32. Set it to auto."
+        )
+    if hardware.device == "cpu" and plan.training_seconds > LONG_TRAINING_SECONDS:
+        yield (
+            f"Long training: about {_duration(plan.training_seconds)} on a CPU. Use a GPU, a smaller base model, "
+            "data.max_train_rows, or fewer training.num_epochs."
+        )
+    if plan.smallest_detectable_difference > LARGEST_USEFUL_DIFFERENCE:
+        yield (
+            f"Few held-out rows: {data.num_held_out} show a difference only from "
+            f"{100 * plan.smallest_detectable_difference:.0f} points on; a smaller one will look like chance. "
+            "Add held-out rows."
+        )
+    if data.num_validation < SMALLEST_VALIDATION:
+        yield (
+            f"Few validation rows: {data.num_validation}, on which early stopping and the few-shot prompt are "
+            f"chosen; {SMALLEST_VALIDATION} are the least. Raise data.validation_fraction, or add training rows."
+        )
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan as lines of plain text: what was measured, what is predicted, warnings."""
+    return [
+        "measured",
+        *_table(_facts(plan)),
+        "predicted",
+        *_table(_predictions(plan)),
+        *(f"warning: {warning}" for warning in plan.warnings),
+    ]
+
+
+def _facts(plan: Plan) -> dict[str, str]:
+    hardware, data, model = plan.hardware, plan.data, plan.model
+    on_gpu = hardware.device == "cuda"
+    cores = "1 CPU core" if hardware.num_cores == 1 else f"{hardware.num_cores} CPU cores"
+    bfloat16 = f", {hardware.bfloat16_products_gflops:,.0f} with products in bfloat16"
+    return {
+        "machine": f"{f'{hardware.num_gpus} × ' if on_gpu else ''}{hardware.name}, {cores}",
+        "speed": f"{hardware.float32_gflops:,.0f} GFLOP/s in float32"
+        + (bfloat16 if hardware.bfloat16_products_gflops > 0 else ""),
+        "memory": f"{hardware.free_memory_gib:.1f} of {hardware.memory_gib:.1f} GiB free"
+        + (f", {hardware.gpu_memory_gib:.1f} GiB on a GPU" if on_gpu else ""),
+        "disk": f"{hardware.free_disk_gib:.1f} GiB free",
+        "base model": f"{model.num_parameters / 1e6:,.1f} M parameters in {model.num_layers} layers",
+        "adapter": f"{model.num_lora_parameters / 1e6:,.2f} M parameters",
+        "rows": f"{data.num_train} training, {data.num_validation} validation, {data.num_held_out} held-out",
+        "tokens": f"{data.shared_prefix_tokens} that all prompts share, "
+        f"{data.own_tokens_train / data.num_train:.0f} more per training row, longest row {data.longest_tokens}",
+    }
+
+
+def _predictions(plan: Plan) -> dict[str, str]:
+    points = 100 * plan.smallest_detectable_difference
+    return {
+        "precision": f"{plan.precision}: {plan.precision_reason}",
+        "steps": f"{plan.num_steps}",
+        "micro-batch": f"at most {plan.max_tokens_per_micro_batch} tokens",
+        "peak memory": f"{plan.peak_memory_gib:.1f} GiB",
+        "disk": f"{plan.disk_gib:.1f} GiB, the base model included",
+        "training": _duration(plan.training_seconds),
+        "evaluation": _duration(plan.evaluation_seconds),
+        "detectable": f"a difference of {points:.0f} points between two contenders, or more",
+    }
+
+
+def _table(rows: Mapping[str, str]) -> list[str]:
+    return [f"  {name:<13}{value}" for name, value in rows.items()]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,210 @@
+"""Small inline SVG charts.
+
+No viewBox around text: horizontal places are percentages, so a chart fills any width and its letters keep their
+size. Colours come from CSS classes, so that a chart follows light and dark. ElementTree escapes all text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from relaytune.core.results import TrainingStep
+
+LEFT, WIDTH = 1.5, 97.0  # the plot's place, in percent, so that a dot at either end is whole
+MAX_POINTS = 240  # drawn of one curve
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One row of an interval chart; `value` None is drawn as text only. `series` is a CSS class."""
+
+    label: str
+    series: str
+    value: float | None
+    low: float | None
+    high: float | None
+    text: str
+
+
+def rate_chart(rows: Sequence[Interval], description: str) -> str:
+    """A dot and its interval per row, on an axis from 0% to 100%."""
+    ticks = [(tick / 100, f"{tick}%") for tick in (0, 25, 50, 75, 100)]
+    return _interval_chart(rows, (0.0, 1.0), ticks, description)
+
+
+def difference_chart(rows: Sequence[Interval], description: str) -> str:
+    """A dot and its interval per row, on an axis in percentage points with zero in the middle."""
+    bounds = [abs(value) for row in rows for value in (row.low, row.high, row.value) if value is not None]
+    limit = max(0.1, math.ceil(10 * max(bounds, default=0.1)) / 10)
+    ticks = [
+        (share * limit, f"{100 * share * limit:+.0f}".replace("-", "−").replace("+0", "0"))
+        for share in (-1, -0.5, 0, 0.5, 1)
+    ]
+    return _interval_chart(rows, (-limit, limit), ticks, description)
+
+
+def _interval_chart(
+    rows: Sequence[Interval],
+    bounds: tuple[float, float],
+    ticks: Sequence[tuple[float, str]],
+    description: str,
+) -> str:
+    row_height, axis_height = 48, 24
+    bottom = row_height * len(rows)
+    svg = _svg(bottom + axis_height, description)
+    for index, (place, text) in enumerate(ticks):
+        x = _percent(place, *bounds)
+        strong = "zero" if place == 0 and bounds[0] < 0 else "grid"
+        SubElement(svg, "line", {"class": strong, "x1": x, "x2": x, "y1": "2", "y2": str(bottom + 4)})
+        _text(svg, x, bottom + 19, text, "tick", _anchor(index, len(ticks)))
+    for index, row in enumerate(rows):
+        top = index * row_height
+        _text(svg, "0", top + 18, row.label, "label halo")
+        _text(svg, "100%", top + 18, row.text, "value halo", "end")
+        middle = str(top + 30)
+        SubElement(
+            svg,
+            "line",
+            {"class": "track", "x1": f"{LEFT}%", "x2": f"{LEFT + WIDTH}%", "y1": middle, "y2": middle},
+        )
+        if row.value is None or row.low is None or row.high is None:
+            continue
+        low, high = (_percent(max(bounds[0], min(bounds[1], end)), *bounds) for end in (row.low, row.high))
+        series = f"series {row.series}"
+        SubElement(svg, "line", {"class": f"{series} range", "x1": low, "x2": high, "y1": middle, "y2": middle})
+        centre = _percent(row.value, *bounds)
+        SubElement(svg, "circle", {"class": f"{series} dot", "cx": centre, "cy": middle, "r": "6"})
+    return _written(svg)
+
+
+def loss_chart(steps: Sequence[TrainingStep], first_validation_loss: float | None, best_step: int | None) -> str:
+    """Train and validation loss (nats per supervised token) against examples seen; the best step is marked.
+
+    Losses that are not finite are left out; the caller counts them. Empty where nothing is left to draw.
+    """
+    train = _thinned([(s.num_examples, s.train_loss) for s in steps if math.isfinite(s.train_loss)])
+    validation = [
+        (s.num_examples, s.validation_loss)
+        for s in steps
+        if s.validation_loss is not None and math.isfinite(s.validation_loss)
+    ]
+    no_start = not validation or validation[0][0] > 0
+    if no_start and first_validation_loss is not None and math.isfinite(first_validation_loss):
+        validation.insert(0, (0, first_validation_loss))
+    if not train and not validation:
+        return ""
+    right = max(x for x, _ in [*train, *validation]) or 1
+    y_ticks = _ticks(max(y for _, y in [*train, *validation]))
+    top, height = 18, 220
+    svg = _svg(top + height + 44, f"Line chart of losses over {right:,} examples. The table below has the numbers.")
+
+    def y(loss: float) -> float:
+        return top + height * (1 - loss / y_ticks[-1])
+
+    for tick in y_ticks:
+        level = f"{y(tick):.1f}"
+        SubElement(
+            svg,
+            "line",
+            {"class": "grid", "x1": f"{LEFT}%", "x2": f"{LEFT + WIDTH}%", "y1": level, "y2": level},
+        )
+        _text(svg, "0", y(tick) - 4, f"{tick:g}", "tick halo")
+    # ticks stop before the end, where their numbers would collide with the edge
+    for tick in (tick for tick in _ticks(right) if tick <= right):
+        anchor = "start" if tick == 0 else "end" if tick > 0.95 * right else "middle"
+        _text(svg, _percent(tick, 0, right), top + height + 18, f"{tick:,.0f}", "tick", anchor)
+    _text(svg, f"{LEFT + WIDTH / 2}%", top + height + 38, "examples seen", "tick", "middle")
+    best_at = 0 if best_step == 0 else next((s.num_examples for s in steps if s.step == best_step), None)
+    if best_at is not None:
+        label = f"best, step {best_step}" + "".join(f": {loss:.3f}" for x, loss in validation if x == best_at)
+        _mark_best(svg, best_at / right, label, top, height)
+    _curve(svg, [(x / right, y(loss) - top) for x, loss in train], "train", top, height)
+    _curve(svg, [(x / right, y(loss) - top) for x, loss in validation], "validation", top, height)
+    for x, loss in validation:
+        is_best = x == best_at
+        SubElement(
+            svg,
+            "circle",
+            {
+                "class": "curve validation dot" + (" best" if is_best else ""),
+                "cx": _percent(x, 0, right),
+                "cy": f"{y(loss):.1f}",
+                "r": "6" if is_best else "3.5",
+            },
+        )
+    return _written(svg)
+
+
+def _mark_best(svg: Element, share: float, label: str, top: int, height: int) -> None:
+    x = _percent(share, 0, 1)
+    SubElement(svg, "line", {"class": "best-line", "x1": x, "x2": x, "y1": str(top), "y2": str(top + height)})
+    anchor, shift = ("end", -8) if share > 0.5 else ("start", 8)
+    _text(svg, x, top + 12, label, "label halo", anchor, shift)
+
+
+def _curve(svg: Element, places: Sequence[tuple[float, float]], name: str, top: int, height: int) -> None:
+    """A polyline in a box of its own that is stretched to the plot's width; its stroke is not."""
+    box = SubElement(
+        svg,
+        "svg",
+        {
+            "x": f"{LEFT}%",
+            "y": str(top),
+            "width": f"{WIDTH}%",
+            "height": str(height),
+            "viewBox": f"0 0 1000 {height}",
+            "preserveAspectRatio": "none",
+            "overflow": "visible",
+        },
+    )
+    points = " ".join(f"{1000 * x:.1f},{y:.1f}" for x, y in places)
+    SubElement(box, "polyline", {"class": f"curve {name}", "points": points, "vector-effect": "non-scaling-stroke"})
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most `MAX_POINTS` points, each the mean of the points that it stands for."""
+    size = points_per_mark(len(points))
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
+
+
+def points_per_mark(num_points: int) -> int:
+    """How many steps one point of a curve stands for."""
+    return max(1, math.ceil(num_points / MAX_POINTS))
+
+
+def _ticks(largest: float, count: int = 5) -> list[float]:
+    """Round numbers from 0 to at least `largest`."""
+    if largest <= 0:
+        return [0.0, 1.0]
+    rough = largest / (count - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    return [step * index for index in range(math.ceil(largest / step * 0.999) + 1)]
+
+
+def _svg(height: float, description: str) -> Element:
+    return Element("svg", {"class": "chart", "role": "img", "aria-label": description, "height": str(height)})
+
+
+def _text(parent: Element, x: str, y: float, text: str, style: str, anchor: str = "start", shift: int = 0) -> None:
+    attributes = {"class": style, "x": x, "y": f"{y:.1f}", "text-anchor": anchor}
+    if shift:
+        attributes["dx"] = str(shift)
+    SubElement(parent, "text", attributes).text = text
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{LEFT + WIDTH * (value - low) / (high - low):.2f}%"
+
+
+def _anchor(index: int, count: int) -> str:
+    return "start" if index == 0 else "end" if index == count - 1 else "middle"
+
+
+def _written(svg: Element) -> str:
+    return ElementTree.tostring(svg, encoding="unicode", short_empty_elements=False)

@@ -1,0 +1,1 @@
+"""The loop, its batches, its loss, the adapter, and the handoff."""

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from relaytune.core.errors import DataError, RunError
+from relaytune.core.files import write_json, write_jsonl, write_text
+from relaytune.core.results import (
+    ClauseResult,
+    Comparison,
+    ContenderResult,
+    DataSize,
+    Diagnosis,
+    EvaluationResult,
+    FewShotChoice,
+    FewShotTrial,
+    Hardware,
+    ModelSize,
+    Plan,
+    Rate,
+    TrainingResult,
+    TrainingStep,
+    Verdict,
+    read_metrics,
+    read_result,
+    write_result,
+)
+
+STEP = TrainingStep(1, 8, 512, 1.25, 2e-5, 0.7, 3.5)
+PLAN = Plan(
+    Hardware("cpu", "a laptop", 4, 0, 16, 9.5, 0, 120.25, 210, 0),
+    DataSize(400, 40, 100, 60, 12_000, 1_200, 2_500, 6_000, 210),
+    ModelSize(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152, 4_884_480),
+    precision="float32",
+    precision_reason="bfloat16 is slower here",
+    num_steps=100,
+    max_tokens_per_micro_batch=2048,
+    peak_memory_gib=2.5,
+    disk_gib=0.75,
+    training_seconds=900,
+    evaluation_seconds=120,
+    smallest_detectable_difference=0.12,
+    warnings=("the held-out set is small",),
+)
+SESSION = TrainingResult(
+    start="new",
+    device="cpu",
+    precision="float32",
+    num_steps=80,
+    planned_steps=100,
+    num_examples=640,
+    num_tokens=51_200,
+    num_supervised_tokens=9_600,
+    best_step=60,
+    best_validation_loss=0.5,
+    first_validation_loss=1.5,
+    stopped_early=True,
+    wall_seconds=812.5,
+    examples_per_second=0.79,
+    peak_memory_gib=2.4,
+    handoff="handoffs/000060",
+    supervised_text_shown=('{"priority": "low"}<|im_end|>',),
+)
+TRIAL = FewShotTrial(k=2, draw=0, example_ids=("a", "b"), rate=0.6, num_validation=40)
+EVALUATION = EvaluationResult(
+    main_metric="label_accuracy",
+    metrics=("label_accuracy",),
+    num_held_out=100,
+    contenders={
+        "tuned": ContenderResult(
+            "tuned",
+            {
+                "label_accuracy": Rate(80, 99, 1, 80 / 99, 0.72, 0.87),
+                "parses": Rate(0, 0, 100, None, None, None),
+            },
+            num_answers=100,
+            num_truncated=1,
+            mean_num_tokens=21.5,
+            confusion={"low": {"low": 80, "(none)": 20}},
+        )
+    },
+    comparisons=(Comparison("label_accuracy", "tuned", "base", 99, 1, 50, 30, 5, 0.25, 0.13, 0.37, 2.2e-05),),
+    best_prompt={"label_accuracy": "few_shot"},
+    train_rate=None,
+    num_train_answered=0,
+    smallest_detectable_difference=0.12,
+    few_shot=FewShotChoice("label_accuracy", (TRIAL,), TRIAL),
+)
+VERDICT = Verdict(
+    outcome="iterate",
+    reason="one condition does not hold",
+    next_change="more rows of the label urgent",
+    clauses=(ClauseResult("tuned parses at least 0.9", "keep_when", False, "0.85 of 100"),),
+    diagnoses=(Diagnosis("confused labels", "urgent is called low 9 times", "add rows"),),
+    remaining_risks=(),
+    rule_hash="f" * 64,
+    rule_changed_after_evaluation=True,
+    rule_history=({"hash": "e" * 64, "seen_at": "2026-01-02T03:04:05+00:00"},),
+    decided_at="2026-01-02T03:04:05+00:00",
+)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        PLAN,
+        SESSION,
+        EVALUATION,
+        VERDICT,
+        replace(EVALUATION, few_shot=None, train_rate=Rate(1, 1, 0, 1.0, 0.2, 1.0)),
+    ],
+)
+def test_a_result_read_back_is_the_result_written(tmp_path: Path, result: object) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, result)
+    assert read_result(path, type(result)) == result
+
+
+def test_metrics_are_read_step_by_step(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    steps = [STEP, replace(STEP, step=2, validation_loss=1.125)]
+    write_jsonl(path, [asdict(step) for step in steps])
+    assert read_metrics(path) == steps
+
+
+def test_a_result_not_made_yet_is_named_with_what_tells_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"plan\.json: not there yet; `relaytune status`"):
+        read_result(tmp_path / "plan.json", Plan)
+    with pytest.raises(RunError, match=r"metrics\.jsonl: not there yet"):
+        read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_a_file_that_is_another_result_is_refused_with_its_faults(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_result(path, SESSION)
+    with pytest.raises(RunError, match=r"plan\.json: not a Plan of this version .*hardware: Field required"):
+        read_result(path, Plan)
+
+
+@pytest.mark.parametrize("value", [[], None, "a plan", {}])
+def test_json_that_is_no_result_is_refused(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "plan.json"
+    write_json(path, value)
+    with pytest.raises(RunError, match="not a Plan of this version"):
+        read_result(path, Plan)
+
+
+def test_a_value_of_the_wrong_kind_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    values = asdict(PLAN)
+    values["hardware"]["num_cores"] = "four"
+    values["precision"] = "float8"
+    write_json(path, values)
+    with pytest.raises(RunError, match=r"hardware\.num_cores: .*precision: "):
+        read_result(path, Plan)
+
+
+def test_foreign_metrics_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_jsonl(path, [asdict(STEP), {"loss": 1.0}])
+    with pytest.raises(RunError, match=r"metrics\.jsonl: not rows of TrainingStep .*1\.step: Field required"):
+        read_metrics(path)
+
+
+def test_a_damaged_result_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_text(path, '{"hardware": ')
+    with pytest.raises(DataError, match=r"plan\.json: not readable as JSON .* Delete it"):
+        read_result(path, Plan)

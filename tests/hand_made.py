@@ -1,0 +1,112 @@
+"""Recipes, evaluations and trainings made by hand, of which the right verdict is certain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relaytune.core.recipe import Recipe, validate_recipe
+from relaytune.core.records import Example, Generation
+from relaytune.core.results import EvaluationResult, TrainingResult, TrainingStep
+from relaytune.evaluation.summary import summarize
+
+LABELS = ("refund", "shipping", "other")
+BEATS = "tuned beats best_prompt on label_accuracy"
+CUT_OFF = "and then"  # an answer that was cut off
+
+# an answer: its text, or its text and the log-probabilities of the labels, or None where there is none
+Answer = str | tuple[str, Mapping[str, float]] | None
+
+
+def make_recipe(
+    keep_when: Sequence[str] = (BEATS,), discard_when: Sequence[str] = (), **training: Any
+) -> Recipe:
+    """A recipe that asks for one of three labels."""
+    values = {
+        "name": "tickets",
+        "task": {},
+        "contract": {"labels": LABELS},
+        "data": {"train": "train.jsonl", "held_out": "held_out.jsonl"},
+        "base_model": {"name": "a-model"},
+        "training": training,
+        "decision": {"keep_when": list(keep_when), "discard_when": list(discard_when)},
+    }
+    return validate_recipe(values, "recipe.yaml")
+
+
+def right_in(right: int, rows: int) -> list[str]:
+    """So many right answers to rows that all expect `refund`, the others wrong but in the right format."""
+    return ["refund"] * right + ["other"] * (rows - right)
+
+
+def evaluate(
+    recipe: Recipe,
+    expected: Sequence[str] | int,
+    train: Sequence[Answer] = (),
+    **answers: Sequence[Answer],
+) -> EvaluationResult:
+    """An evaluation of these answers, a list per contender; `expected` may be a number of `refund` rows."""
+    held_out = _examples(["refund"] * expected if isinstance(expected, int) else expected, "held out")
+    train_rows = _examples(["refund"] * len(train), "training")
+    return summarize(
+        recipe,
+        held_out,
+        {name: _generations(held_out, given) for name, given in answers.items()},
+        train_rows,
+        _generations(train_rows, train),
+        None,
+    )[0]
+
+
+def make_steps(train_losses: Sequence[float], validation_losses: Mapping[int, float]) -> list[TrainingStep]:
+    """The steps of a run with these training losses; validation losses by step."""
+    return [
+        TrainingStep(step, 8 * step, 800 * step, loss, 2e-4, 1.0, step, validation_losses.get(step))
+        for step, loss in enumerate(train_losses, start=1)
+    ]
+
+
+def make_training(
+    num_steps: int,
+    planned_steps: int | None = None,
+    best_step: int | None = None,
+    stopped_early: bool = False,
+) -> TrainingResult:
+    """What a session reports after so many steps."""
+    return TrainingResult(
+        start="new",
+        device="cpu",
+        precision="float32",
+        num_steps=num_steps,
+        planned_steps=num_steps if planned_steps is None else planned_steps,
+        num_examples=8 * num_steps,
+        num_tokens=800 * num_steps,
+        num_supervised_tokens=80 * num_steps,
+        best_step=num_steps if best_step is None else best_step,
+        best_validation_loss=0.5,
+        first_validation_loss=1.0,
+        stopped_early=stopped_early,
+        wall_seconds=10.0,
+        examples_per_second=1.0,
+        peak_memory_gib=1.0,
+        handoff="handoffs/000010",
+        supervised_text_shown=(),
+    )
+
+
+def _examples(labels: Sequence[str], kind: str) -> list[Example]:
+    return [
+        Example.of([{"role": "user", "content": f"{kind} {number}"}], label, f"rows.jsonl:{number}")
+        for number, label in enumerate(labels, start=1)
+    ]
+
+
+def _generations(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Generation]:
+    generations = []
+    for example, answer in zip(examples, answers, strict=True):
+        if answer is None:
+            continue
+        text, log_probs = (answer, None) if isinstance(answer, str) else answer
+        finish_reason: Any = "length" if text == CUT_OFF else "stop"
+        generations.append(Generation(example.id, example.messages, text, finish_reason, 2, log_probs))
+    return generations

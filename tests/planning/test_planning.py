@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planning_facts import LAPTOP, MISTRAL, SMOLLM2, TICKETS, recipe_with
+
+from relaytune.core.errors import MachineError
+from relaytune.core.results import DataSize, Hardware, ModelSize, Plan, read_result, write_result
+from relaytune.planning import make_plan, plan_lines
+
+
+def _plan(
+    recipe_values: dict[str, Any],
+    data: DataSize = TICKETS,
+    model: ModelSize = SMOLLM2,
+    hardware: Hardware = LAPTOP,
+    detectable_difference: float = 0.1,
+    **training: Any,
+) -> Plan:
+    return make_plan(recipe_with(recipe_values, **training), data, model, hardware, detectable_difference)
+
+
+def test_an_ordinary_run_has_a_plan_without_warnings(recipe_values: dict[str, Any]) -> None:
+    plan = _plan(recipe_values, num_epochs=1.5, examples_per_step=16)
+    assert plan.num_steps == 38
+    assert plan.warnings == ()
+    assert 1 < plan.peak_memory_gib < 0.7 * LAPTOP.free_memory_gib
+    assert plan.training_seconds > 0
+    assert plan.evaluation_seconds > 0
+    assert plan.disk_gib == pytest.approx(0.55, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("bfloat16_gflops", "precision"),
+    [(0.0, "float32"), (200.0, "float32"), (299.0, "float32"), (300.0, "bfloat16_products")],
+)
+def test_auto_precision_is_chosen_by_measured_speed(
+    recipe_values: dict[str, Any], bfloat16_gflops: float, precision: str
+) -> None:
+    machine = replace(LAPTOP, float32_gflops=200.0, bfloat16_products_gflops=bfloat16_gflops)
+    assert _plan(recipe_values, hardware=machine).precision == precision
+
+
+def test_the_reason_for_a_precision_names_what_was_measured(recipe_values: dict[str, Any]) -> None:
+    machine = replace(LAPTOP, bfloat16_products_gflops=700.0)
+    reason = _plan(recipe_values, hardware=machine).precision_reason
+    assert "3.5 times" in reason
+    assert "700 against 200 GFLOP/s" in reason
+    assert "not offered" in _plan(recipe_values).precision_reason
+
+
+def test_a_precision_that_the_recipe_names_is_not_overruled(recipe_values: dict[str, Any]) -> None:
+    machine = replace(LAPTOP, bfloat16_products_gflops=2000.0)
+    assert _plan(recipe_values, hardware=machine, precision="float32").precision == "float32"
+    without = _plan(recipe_values, precision="bfloat16_products")
+    assert without.precision == "bfloat16_products"
+    assert any("does not offer" in warning for warning in without.warnings)
+    assert without.training_seconds > 0
+
+
+def test_the_peak_is_that_of_a_step_not_of_a_budget_that_it_never_fills(
+    recipe_values: dict[str, Any],
+) -> None:
+    machine = replace(LAPTOP, free_memory_gib=500.0)
+    small = _plan(recipe_values, hardware=machine, examples_per_step=2)
+    large = _plan(recipe_values, hardware=machine, examples_per_step=64)
+    assert small.max_tokens_per_micro_batch == large.max_tokens_per_micro_batch == 4096
+    assert small.peak_memory_gib < large.peak_memory_gib / 2
+
+
+def test_each_shortcoming_has_its_warning_and_only_that(recipe_values: dict[str, Any]) -> None:
+    def warned(**changes: Any) -> list[str]:
+        return [warning.partition(":")[0] for warning in _plan(recipe_values, **changes).warnings]
+
+    assert warned(hardware=replace(LAPTOP, free_memory_gib=1.5)) == ["Too little memory"]
+    assert warned(hardware=replace(LAPTOP, free_disk_gib=1.9)) == ["Little disk"]
+    assert warned(num_epochs=40) == ["Long training"]
+    assert warned(detectable_difference=0.21) == ["Few held-out rows"]
+    assert warned(data=replace(TICKETS, num_validation=19)) == ["Few validation rows"]
+
+
+def test_values_at_the_limit_are_not_warned_of(recipe_values: dict[str, Any]) -> None:
+    data = replace(TICKETS, num_validation=20)
+    machine = replace(LAPTOP, free_disk_gib=2.0)
+    assert _plan(recipe_values, data, hardware=machine, detectable_difference=0.2).warnings == ()
+
+
+def test_a_model_that_the_disk_cannot_hold_is_warned_of(recipe_values: dict[str, Any]) -> None:
+    warnings = _plan(recipe_values, model=MISTRAL).warnings
+    assert not any("disk" in warning for warning in warnings)
+    small_disk = replace(LAPTOP, free_disk_gib=10.0)
+    assert any("27.5 GiB" in warning for warning in _plan(recipe_values, model=MISTRAL, hardware=small_disk).warnings)
+
+
+def test_long_training_is_no_warning_on_a_gpu(recipe_values: dict[str, Any]) -> None:
+    card = replace(LAPTOP, device="cuda", num_gpus=1, gpu_memory_gib=80.0)
+    plan = _plan(recipe_values, hardware=card, num_epochs=40)
+    assert plan.training_seconds > 3600
+    assert plan.warnings == ()
+
+
+def test_a_machine_whose_speed_is_unknown_gets_no_invented_times(recipe_values: dict[str, Any]) -> None:
+    with pytest.raises(MachineError, match="pip install"):
+        _plan(recipe_values, hardware=replace(LAPTOP, float32_gflops=0.0))
+
+
+def test_a_plan_survives_its_file(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    plan = _plan(recipe_values, data=replace(TICKETS, num_validation=5))
+    write_result(tmp_path / "plan.json", plan)
+    assert read_result(tmp_path / "plan.json", Plan) == plan
+
+
+def test_the_printed_plan_holds_facts_predictions_and_every_warning(recipe_values: dict[str, Any]) -> None:
+    plan = _plan(recipe_values, data=replace(TICKETS, num_validation=5), detectable_difference=0.26)
+    lines = plan_lines(plan)
+    text = "\n".join(lines)
+    assert "134.5 M parameters" in text
+    assert "400 training, 5 validation, 160 held-out" in text
+    assert f"{plan.peak_memory_gib:.1f} GiB" in text
+    assert "26 points" in text
+    assert [line for line in lines if line.startswith("warning: ")] == [f"warning: {w}" for w in plan.warnings]
+    assert len(plan.warnings) == 2
+    assert all("\n" not in line for line in lines)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from hand_made import BEATS, CUT_OFF, LABELS, evaluate, make_recipe, make_steps, make_training, right_in
+from relaytune.core.recipe import Recipe
+from relaytune.core.results import EvaluationResult, Verdict, read_result, write_result
+from relaytune.decision import decide, prompt_suffices, verdict_markdown
+
+LEVEL = "tuned label_accuracy at least 0.7"
+ONLY_LIKELIEST = "tuned likeliest_label_accuracy at least 0.5"
+
+
+def _decide(recipe: Recipe, evaluation: EvaluationResult, rule_changed: bool = False) -> Verdict:
+    return decide(recipe, evaluation, None, [], (), rule_changed)
+
+
+def test_a_tuned_model_that_beats_the_prompt_and_meets_the_level_is_kept() -> None:
+    recipe = make_recipe((BEATS, LEVEL))
+    evaluation = evaluate(recipe, 160, tuned=right_in(130, 160), base=right_in(60, 160))
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "keep"
+    assert verdict.next_change == ""
+    assert all(clause.holds for clause in verdict.clauses)
+
+
+def test_the_evidence_gives_counts_shares_intervals_difference_and_p() -> None:
+    recipe = make_recipe(("tuned beats few_shot on label_accuracy",))
+    evaluation = evaluate(recipe, 160, tuned=right_in(98, 160), few_shot=right_in(60, 160))
+    (clause,) = _decide(recipe, evaluation).clauses
+    assert clause.evidence == (
+        "tuned 98/160 (61%, 54-68%) against few_shot 60/160 (38%, 30-45%); "
+        "difference +24 points (+17 to +30), p < 0.001"
+    )
+
+
+def test_a_tie_is_no_win_and_a_prompt_as_good_as_tuned_is_a_discard() -> None:
+    recipe = make_recipe((BEATS, LEVEL))
+    evaluation = evaluate(recipe, 100, tuned=right_in(90, 100), base=right_in(90, 100))
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "discard"
+    assert verdict.reason.startswith("A prompt is as good: base meets every level")
+    assert verdict.next_change == "do not fine-tune; use the base model as it is"
+
+
+def test_a_tie_below_the_level_asked_is_not_settled_by_a_discard() -> None:
+    recipe = make_recipe((BEATS, LEVEL))
+    evaluation = evaluate(recipe, 100, tuned=right_in(40, 100), base=right_in(40, 100))
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "iterate"
+    assert verdict.next_change
+
+
+def test_a_significantly_worse_tuned_model_does_not_beat_anything() -> None:
+    recipe = make_recipe()
+    evaluation = evaluate(recipe, 100, tuned=right_in(20, 100), base=right_in(60, 100))
+    verdict = _decide(recipe, evaluation)
+    assert "difference -40 points" in verdict.clauses[0].evidence
+    assert "p < 0.001" in verdict.clauses[0].evidence
+    assert not verdict.clauses[0].holds
+    assert verdict.outcome == "iterate"
+
+
+def test_a_prompt_is_not_as_good_where_one_prompt_has_the_format_and_another_the_judgement() -> None:
+    recipe = make_recipe((BEATS, "tuned contract_pass at least 0.9", "tuned label_accuracy at least 0.3"))
+    evaluation = evaluate(
+        recipe,
+        100,
+        tuned=right_in(50, 100),
+        base=["refund"] * 50 + ["a refund, I think"] * 50,
+        few_shot=right_in(20, 100),
+    )
+    assert evaluation.best_prompt["contract_pass"] == "few_shot"
+    assert evaluation.best_prompt["label_accuracy"] == "base"
+    assert prompt_suffices(recipe, evaluation) == ""
+    assert _decide(recipe, evaluation).outcome == "iterate"
+
+
+def test_few_rows_prove_nothing_and_the_next_change_is_more_held_out_rows() -> None:
+    recipe = make_recipe()
+    evaluation = evaluate(recipe, 5, tuned=right_in(5, 5), base=right_in(0, 5))
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "iterate"
+    assert verdict.next_change == "enlarge the held-out set to about 6 rows (now 5 compared)"
+    assert "5 held-out rows are too few to find any difference with 80% power" in verdict.remaining_risks
+
+
+def test_any_discard_clause_outweighs_a_rule_that_keeps() -> None:
+    recipe = make_recipe((BEATS,), ("tuned label_accuracy at most 0.5",))
+    evaluation = evaluate(recipe, 100, tuned=right_in(45, 100), base=right_in(10, 100))
+    verdict = _decide(recipe, evaluation)
+    assert [(clause.role, clause.holds) for clause in verdict.clauses] == [
+        ("keep_when", True),
+        ("discard_when", True),
+    ]
+    assert verdict.outcome == "discard"
+    assert "tuned label_accuracy at most 0.5" in verdict.reason
+    assert verdict.next_change.startswith("use the base model as it is (label_accuracy 10/100")
+
+
+def test_a_prompt_that_beats_tuned_can_be_a_reason_to_discard() -> None:
+    recipe = make_recipe((BEATS,), ("base beats tuned on label_accuracy",))
+    evaluation = evaluate(recipe, 100, tuned=right_in(20, 100), base=right_in(60, 100))
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "discard"
+    assert "difference +40 points (+30 to +49)" in verdict.clauses[1].evidence
+
+
+def test_what_cannot_be_scored_does_not_hold_and_says_so() -> None:
+    recipe = make_recipe((ONLY_LIKELIEST,), ("tuned likeliest_label_accuracy at most 0.5",))
+    verdict = _decide(recipe, evaluate(recipe, 4, tuned=right_in(4, 4), base=right_in(0, 4)))
+    assert [clause.holds for clause in verdict.clauses] == [False, False]
+    assert "none of tuned's 4 answers could be scored" in verdict.clauses[0].evidence
+    assert verdict.outcome == "iterate"
+    assert "delete generations/tuned.jsonl" in verdict.next_change
+
+
+def test_without_a_tuned_model_the_next_change_is_to_train_it() -> None:
+    recipe = make_recipe((BEATS, LEVEL))
+    verdict = _decide(recipe, evaluate(recipe, 10, base=right_in(2, 10)))
+    assert verdict.outcome == "iterate"
+    assert "tuned was not evaluated" in verdict.clauses[0].evidence
+    assert "relaytune train" in verdict.next_change
+
+
+def test_without_few_shot_the_best_prompt_is_base_and_both_clause_and_risk_say_so() -> None:
+    recipe = make_recipe()
+    verdict = _decide(recipe, evaluate(recipe, 50, tuned=right_in(40, 50), base=right_in(10, 50)))
+    assert verdict.clauses[0].evidence.startswith("best_prompt is base (few_shot was not evaluated): tuned")
+    assert "few_shot was not evaluated: a prompt with examples may do as well" in verdict.remaining_risks
+
+
+def test_a_clause_about_a_contender_that_is_missing_does_not_hold() -> None:
+    recipe = make_recipe(("tuned beats few_shot on label_accuracy",))
+    verdict = _decide(recipe, evaluate(recipe, 50, tuned=right_in(40, 50), base=right_in(10, 50)))
+    assert not verdict.clauses[0].holds
+    assert verdict.clauses[0].evidence == "cannot be evaluated: few_shot was not evaluated"
+
+
+def test_the_best_prompt_is_named_and_is_the_better_of_the_two() -> None:
+    recipe = make_recipe()
+    evaluation = evaluate(
+        recipe, 100, tuned=right_in(60, 100), base=right_in(20, 100), few_shot=right_in(58, 100)
+    )
+    verdict = _decide(recipe, evaluation)
+    assert verdict.outcome == "iterate"
+    assert verdict.clauses[0].evidence.startswith("best_prompt is few_shot: tuned 60/100")
+
+
+def test_a_level_is_met_by_exactly_the_rate_it_asks() -> None:
+    recipe = make_recipe((LEVEL,))
+    assert _decide(recipe, evaluate(recipe, 30, tuned=right_in(21, 30))).outcome == "keep"
+    assert _decide(recipe, evaluate(recipe, 30, tuned=right_in(20, 30))).outcome == "iterate"
+
+
+def test_a_level_that_the_interval_does_not_pass_is_a_remaining_risk() -> None:
+    recipe = make_recipe((LEVEL,))
+    risks = _decide(recipe, evaluate(recipe, 100, tuned=right_in(75, 100))).remaining_risks
+    expected = "tuned label_accuracy passes at least 70% with 75.0%, but its interval reaches down to 66%"
+    assert expected in risks
+    assert expected not in _decide(recipe, evaluate(recipe, 100, tuned=right_in(99, 100))).remaining_risks
+
+
+def test_truncated_and_unscored_answers_and_rare_labels_are_remaining_risks() -> None:
+    recipe = make_recipe()
+    expected = ["refund"] * 20 + ["other"] * 3
+    evaluation = evaluate(recipe, expected, tuned=[*["refund"] * 20, CUT_OFF, "other", None], base=expected)
+    risks = _decide(recipe, evaluation).remaining_risks
+    assert "1 of 22 answers of tuned were cut off at max_new_tokens" in risks
+    unscored = "contract_pass 1, label_accuracy 1, likeliest_label_accuracy 23"
+    assert f"unscored answers of tuned: {unscored} (scores.jsonl gives the reasons)" in risks
+    assert "2 of 3 labels have fewer than 10 held-out rows: shipping 0, other 2" in risks
+
+
+def test_one_seed_and_one_source_are_always_said() -> None:
+    recipe = make_recipe(seed=7)
+    risks = _decide(recipe, evaluate(recipe, 2000, tuned=right_in(2000, 2000))).remaining_risks
+    assert "one training run with one seed (7); another seed gives another model" in risks
+    assert any("the same source as the training rows" in risk for risk in risks)
+
+
+def test_a_rule_changed_after_the_evaluation_is_shown_first_among_the_risks() -> None:
+    recipe = make_recipe((LEVEL,))
+    evaluation = evaluate(recipe, 100, tuned=right_in(99, 100))
+    history = ({"hash": "abc", "stated_at": "2025-01-01"}, {"hash": "def", "stated_at": "2025-02-01"})
+    verdict = decide(recipe, evaluation, None, [], history, True)
+    assert verdict.rule_changed_after_evaluation
+    assert "rule was changed after an evaluation" in verdict.remaining_risks[0]
+    note = verdict_markdown(verdict, evaluation, recipe)
+    assert "changed after an evaluation**" in note
+    assert "hash: abc, stated_at: 2025-01-01" in note
+
+
+def test_iterate_always_names_one_next_change_and_keep_never_does() -> None:
+    draw = random.Random(0)
+    recipe = make_recipe((BEATS, LEVEL), ("tuned contract_pass at most 0.2",))
+    outcomes = set()
+    for _ in range(150):
+        rows = draw.choice((1, 4, 20, 60))
+        expected = draw.choices(LABELS, k=rows)
+        contenders = {}
+        for name in ("tuned", "base", "few_shot"):
+            skill = draw.random()
+            contenders[name] = [
+                label if draw.random() < skill else draw.choice([*LABELS, "hm", CUT_OFF, None])
+                for label in expected
+            ]
+        if draw.random() < 0.2:
+            del contenders[draw.choice(list(contenders))]
+        num_steps = draw.choice((1, 12))
+        steps = make_steps([draw.random() for _ in range(num_steps)], {1: 1.0, num_steps: draw.random()})
+        training = make_training(num_steps, planned_steps=draw.choice((num_steps, 20)), best_step=1)
+        evaluation = evaluate(recipe, expected, train=right_in(draw.randint(0, 10), 10), **contenders)
+        verdict = decide(recipe, evaluation, training, steps, (), False)
+        outcomes.add(verdict.outcome)
+        assert (verdict.next_change == "") == (verdict.outcome == "keep")
+        assert all(diagnosis.next_change and diagnosis.evidence for diagnosis in verdict.diagnoses)
+        assert verdict_markdown(verdict, evaluation, recipe)
+    assert outcomes == {"keep", "iterate", "discard"}
+
+
+def test_a_verdict_survives_being_written_and_read(tmp_path: Path) -> None:
+    recipe = make_recipe()
+    verdict = _decide(recipe, evaluate(recipe, 20, tuned=right_in(9, 20), base=right_in(8, 20)))
+    write_result(tmp_path / "verdict.json", verdict)
+    assert read_result(tmp_path / "verdict.json", Verdict) == verdict
+
+
+def test_before_training_a_prompt_that_meets_every_level_is_named() -> None:
+    recipe = make_recipe((BEATS, LEVEL, "tuned contract_pass at least 0.95"))
+    evaluation = evaluate(recipe, 50, base=right_in(10, 50), few_shot=right_in(45, 50))
+    sentence = prompt_suffices(recipe, evaluation)
+    assert sentence.startswith("few_shot alone meets every level")
+    assert "label_accuracy 45/50 (90%" in sentence
+
+
+def test_a_prompt_suffices_for_no_rule_without_levels_and_for_no_level_unmet() -> None:
+    beats_only = make_recipe()
+    assert prompt_suffices(beats_only, evaluate(beats_only, 50, base=right_in(50, 50))) == ""
+    level = make_recipe((BEATS, LEVEL))
+    assert prompt_suffices(level, evaluate(level, 50, base=right_in(30, 50))) == ""
+
+
+def test_the_note_begins_with_the_outcome_and_shows_every_clause_and_contender() -> None:
+    recipe = make_recipe((BEATS, LEVEL), ("tuned contract_pass at most 0.5",))
+    evaluation = evaluate(
+        recipe, 60, train=right_in(9, 10), tuned=right_in(30, 60), base=right_in(10, 60), few_shot=[None] * 60
+    )
+    verdict = _decide(recipe, evaluation)
+    note = verdict_markdown(verdict, evaluation, recipe)
+    assert note.startswith("# tickets: iterate\n")
+    assert f"**Next change:** {verdict.next_change}." in note
+    for clause in verdict.clauses:
+        assert clause.text in note
+        assert clause.evidence in note
+    assert "| base | 60/60 (100%, 94-100%) | 10/60 (17%, 9-28%) | nothing scored of 60 |" in note
+    assert "| few_shot | nothing scored of 60 |" in note
+    assert "| tuned, on training rows |" in note
+    assert verdict.rule_hash[:16] in note
+    assert all(risk in note for risk in verdict.remaining_risks)
