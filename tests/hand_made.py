@@ -18,9 +18,7 @@ CUT_OFF = "and then"  # an answer that was cut off
 Answer = str | tuple[str, Mapping[str, float]] | None
 
 
-def make_recipe(
-    keep_when: Sequence[str] = (BEATS,), discard_when: Sequence[str] = (), **training: Any
-) -> Recipe:
+def make_recipe(keep_when: Sequence[str] = (BEATS,), discard_when: Sequence[str] = (), **training: Any) -> Recipe:
     """A recipe that asks for one of three labels."""
     values = {
         "name": "tickets",

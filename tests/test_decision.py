@@ -140,9 +140,7 @@ def test_a_clause_about_a_contender_that_is_missing_does_not_hold() -> None:
 
 def test_the_best_prompt_is_named_and_is_the_better_of_the_two() -> None:
     recipe = make_recipe()
-    evaluation = evaluate(
-        recipe, 100, tuned=right_in(60, 100), base=right_in(20, 100), few_shot=right_in(58, 100)
-    )
+    evaluation = evaluate(recipe, 100, tuned=right_in(60, 100), base=right_in(20, 100), few_shot=right_in(58, 100))
     verdict = _decide(recipe, evaluation)
     assert verdict.outcome == "iterate"
     assert verdict.clauses[0].evidence.startswith("best_prompt is few_shot: tuned 60/100")
@@ -203,8 +201,7 @@ def test_iterate_always_names_one_next_change_and_keep_never_does() -> None:
         for name in ("tuned", "base", "few_shot"):
             skill = draw.random()
             contenders[name] = [
-                label if draw.random() < skill else draw.choice([*LABELS, "hm", CUT_OFF, None])
-                for label in expected
+                label if draw.random() < skill else draw.choice([*LABELS, "hm", CUT_OFF, None]) for label in expected
             ]
         if draw.random() < 0.2:
             del contenders[draw.choice(list(contenders))]

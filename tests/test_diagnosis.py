@@ -126,9 +126,7 @@ def test_errors_spread_over_the_labels_are_no_swallowing() -> None:
     recipe = make_recipe((LEVEL,))
     expected = [label for label in LABELS for _ in range(30)]
     answers: Sequence[Answer] = [
-        given
-        for label in LABELS
-        for given in [label] * 10 + [other for other in LABELS if other != label] * 10
+        given for label in LABELS for given in [label] * 10 + [other for other in LABELS if other != label] * 10
     ]
     found = _first(recipe, evaluate(recipe, expected, tuned=answers))
     assert found.name == "judgement_wrong"
@@ -163,9 +161,7 @@ def test_wrong_judgement_on_training_rows_while_the_loss_falls_asks_for_more_epo
 def test_a_model_whose_likeliest_label_is_better_than_its_written_one_is_found_out() -> None:
     recipe = make_recipe((LEVEL,))
     knows = {"refund": -0.1, "shipping": -3.0, "other": -3.0}
-    answers: Sequence[Answer] = (
-        [("refund", knows)] * 50 + [("other", knows)] * 25 + [("shipping", knows)] * 25
-    )
+    answers: Sequence[Answer] = [("refund", knows)] * 50 + [("other", knows)] * 25 + [("shipping", knows)] * 25
     found = _first(recipe, evaluate(recipe, 100, tuned=answers))
     assert found.name == "judgement_wrong"
     assert "its likeliest label is right in 100/100" in found.evidence

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from relaytune.core.results import Verdict
     from relaytune.core.screen import Screen
-    from relaytune.pipeline import Job
+    from relaytune.pipeline import Job, StageStanding
+
+INTERRUPTED = 130
+
+
+class _Commands(TyperGroup):
+    """Commands that say what Ctrl-C leaves behind; Typer by itself leaves without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print(
+                "\nrelaytune: interrupted. What was finished is kept, nothing half-made is; "
+                "the same command goes on from there.",
+                file=sys.stderr,
+            )
+            sys.exit(INTERRUPTED)
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Fine-tune a language model on one narrow task, and learn honestly whether to keep it.",
     no_args_is_help=True,
     add_completion=False,
@@ -29,24 +51,20 @@ Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the ru
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override one key, e.g. training.num_epochs=1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on standard output.")]
 
-INTERRUPTED = 130
-
 
 def main() -> None:
     """Entry point: errors become one message and an exit code, never a traceback."""
     from relaytune.core.errors import RelaytuneError
 
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal or file that is not UTF-8 shows a `?` rather than ending the run
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except RelaytuneError as error:
         print(f"relaytune: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(
-            "\nrelaytune: interrupted. What was finished is kept, nothing half-made is; the same command goes on from there.",
-            file=sys.stderr,
-        )
-        sys.exit(INTERRUPTED)
 
 
 def _job(recipe: Path, runs: Path, overrides: list[str] | None, as_json: bool) -> Job:
@@ -65,7 +83,7 @@ def _screen(as_json: bool) -> Screen:
 
 def _print(as_json: bool, result: Any, text: Callable[[], str] = str) -> None:
     if as_json:
-        print(json.dumps(result, ensure_ascii=False))
+        print(json.dumps(result))
     elif text is not str:
         print(text())
 
@@ -191,18 +209,15 @@ def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 
     job = _job(recipe, runs, set_, as_json)
     rows = standing(job)
-    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, recipe))
+    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, rows, recipe))
 
 
-def _status_text(job: Job, recipe: Path) -> str:
-    from relaytune.pipeline import standing
-
-    rows = standing(job)
+def _status_text(job: Job, rows: Sequence[StageStanding], recipe: Path) -> str:
     lines = [f"Run folder: {job.run.path}"]
     lines += [
-        f"  {row.stage:14} {row.state:32} {row.finished_at:26} {row.wall_seconds:8.1f} s"
-        if row.finished_at
-        else f"  {row.stage:14} {row.state}"
+        f"  {row.stage:14} {f'relaytune {row.command}':20} "
+        + (f"{row.finished_at:26} {row.wall_seconds:8.1f} s  " if row.finished_at else "")
+        + row.state
         for row in rows
     ]
     unfinished = [row for row in rows if row.state != "done"]

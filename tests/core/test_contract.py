@@ -59,9 +59,7 @@ def test_an_answer_that_is_not_one_json_value_does_not_parse(text: str, problem:
         ("null", None, "None is not of type 'object'"),
     ],
 )
-def test_json_that_breaks_the_schema_parses_but_does_not_pass(
-    text: str, label: str | None, problem: str
-) -> None:
+def test_json_that_breaks_the_schema_parses_but_does_not_pass(text: str, label: str | None, problem: str) -> None:
     answer = read_answer(TICKET, text)
     assert (answer.parses, answer.passes, answer.label) == (True, False, label)
     assert problem in answer.problem

@@ -133,9 +133,7 @@ def test_no_rows_are_an_empty_file(tmp_path: Path) -> None:
         (b'{"a": "\xff"}\n', r"rows\.jsonl: not UTF-8 \(byte 7\)"),
     ],
 )
-def test_damaged_json_lines_are_refused_with_their_place(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_damaged_json_lines_are_refused_with_their_place(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
@@ -151,9 +149,7 @@ def test_damaged_json_is_refused_with_its_file(tmp_path: Path, content: bytes) -
 
 
 def test_a_hash_does_not_depend_on_the_order_of_keys() -> None:
-    assert sha256_of_value({"a": 1, "b": {"c": 2, "d": 3}}) == sha256_of_value(
-        {"b": {"d": 3, "c": 2}, "a": 1}
-    )
+    assert sha256_of_value({"a": 1, "b": {"c": 2, "d": 3}}) == sha256_of_value({"b": {"d": 3, "c": 2}, "a": 1})
 
 
 def test_a_hash_depends_on_the_order_of_a_list_and_on_types() -> None:

@@ -79,9 +79,7 @@ def test_a_folder_in_place_of_a_recipe_is_told_what_to_name(tmp_path: Path) -> N
         (b"recipe.yaml\n", "a recipe is a mapping of keys; found str"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused_in_one_sentence(
-    tmp_path: Path, content: bytes, problem: str
-) -> None:
+def test_a_file_that_is_no_recipe_is_refused_in_one_sentence(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes(content)
     found = _problem_of_file(path)
@@ -131,9 +129,7 @@ def test_an_unknown_key_at_any_level_offers_the_nearest_name(
 
 def test_an_unknown_key_that_is_near_to_nothing_gets_the_allowed_names(recipe_values: dict[str, Any]) -> None:
     _set(recipe_values, "lora.quantisation", 4)
-    assert _problems(recipe_values) == (
-        "lora.quantisation: unknown key; allowed here: rank, alpha, target_modules",
-    )
+    assert _problems(recipe_values) == ("lora.quantisation: unknown key; allowed here: rank, alpha, target_modules",)
 
 
 def test_several_problems_are_told_at_once(recipe_values: dict[str, Any]) -> None:
@@ -205,9 +201,7 @@ def test_a_rule_sentence_that_is_not_understood_is_answered_with_an_example(
 ) -> None:
     _set(recipe_values, "decision.discard_when", ["tuned is worse"])
     (problem,) = _problems(recipe_values)
-    assert problem.startswith(
-        "decision.discard_when.0: 'tuned is worse' is not understood; write 'tuned beats"
-    )
+    assert problem.startswith("decision.discard_when.0: 'tuned is worse' is not understood; write 'tuned beats")
     assert problem.count("tuned is worse") == 1
 
 
@@ -230,15 +224,12 @@ def test_a_wrong_completion_is_one_problem_that_shows_both_ways_to_write_it(
 ) -> None:
     _set(recipe_values, "task.completion", value)
     assert _problems(recipe_values) == (
-        "task.completion: write a text, e.g. '{category}', or {json: [priority, reason]} "
-        f"(found {value!r})",
+        f"task.completion: write a text, e.g. '{{category}}', or {{json: [priority, reason]}} (found {value!r})",
     )
 
 
 @pytest.mark.parametrize("value", [3, None, [], ["priority", 2], [["priority"]]])
-def test_wrong_columns_of_a_json_completion_are_one_problem(
-    recipe_values: dict[str, Any], value: Any
-) -> None:
+def test_wrong_columns_of_a_json_completion_are_one_problem(recipe_values: dict[str, Any], value: Any) -> None:
     _set(recipe_values, "task.completion", {"json": value})
     (problem,) = _problems(recipe_values)
     assert problem.startswith("task.completion.json: write one column, e.g. answer, or a list of columns")
@@ -293,9 +284,7 @@ def test_labels_that_yaml_1_1_takes_for_truth_values_or_dates_are_texts(
 ) -> None:
     recipe_values["contract"] = "CONTRACT"
     path = write_recipe(tmp_path, recipe_values)
-    path.write_text(
-        path.read_text().replace("CONTRACT", "{labels: [yes, no, on, Off, 2024-01-31, 2024-13-45]}")
-    )
+    path.write_text(path.read_text().replace("CONTRACT", "{labels: [yes, no, on, Off, 2024-01-31, 2024-13-45]}"))
     assert load_recipe(path).contract.labels == ("yes", "no", "on", "Off", "2024-01-31", "2024-13-45")
 
 
@@ -341,9 +330,7 @@ def test_overrides_change_any_value_and_win_over_the_file(
         ("lora.rank=[", "the value is not YAML"),
     ],
 )
-def test_an_override_that_cannot_be_applied_is_refused(
-    recipe_values: dict[str, Any], override: str, said: str
-) -> None:
+def test_an_override_that_cannot_be_applied_is_refused(recipe_values: dict[str, Any], override: str, said: str) -> None:
     (problem,) = _problems(recipe_values, [override])
     assert problem.startswith(f"--set {override!r}: ")
     assert said in problem
@@ -375,9 +362,7 @@ def test_overrides_leave_the_callers_values_as_they_are(recipe_values: dict[str,
 
 
 @pytest.mark.parametrize("completion", [{"json": ["priority", "reason"]}, {"json": "priority"}, "{priority}"])
-def test_a_resolved_recipe_read_again_is_the_same_recipe(
-    recipe_values: dict[str, Any], completion: Any
-) -> None:
+def test_a_resolved_recipe_read_again_is_the_same_recipe(recipe_values: dict[str, Any], completion: Any) -> None:
     _set(recipe_values, "task.completion", completion)
     recipe = validate_recipe(recipe_values, "recipe.yaml")
     again = validate_recipe(json.loads(json.dumps(recipe.as_json())), "resolved")

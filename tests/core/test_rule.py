@@ -26,9 +26,7 @@ def test_a_sentence_is_read(text: str, clause: tuple[object, ...]) -> None:
 
 
 def test_white_space_in_a_sentence_does_not_count() -> None:
-    assert parse_clause("  tuned  contract_pass\n at least 0.9 ") == parse_clause(
-        "tuned contract_pass at least 0.9"
-    )
+    assert parse_clause("  tuned  contract_pass\n at least 0.9 ") == parse_clause("tuned contract_pass at least 0.9")
 
 
 @pytest.mark.parametrize(

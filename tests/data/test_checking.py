@@ -30,9 +30,7 @@ JSON_CONTRACT = {
 JSON_TASK = {"input": "{text}", "completion": {"json": ["priority", "reason"]}}
 
 
-def check_with(
-    folder: Path, train: list[Any], held_out: list[Any] | None = None, **changes: Any
-) -> CheckedData:
+def check_with(folder: Path, train: list[Any], held_out: list[Any] | None = None, **changes: Any) -> CheckedData:
     """Check 60 good rows followed by these (so the first of these stands in line 61); held-out likewise."""
     write_rows(folder / "train.jsonl", good_rows(60) + train)
     write_rows(folder / "held_out.jsonl", good_rows(30, offset=1000) + (held_out or []))
@@ -203,9 +201,7 @@ def test_rows_longer_than_max_length_are_named_with_their_tokens(tmp_path: Path)
     ]
     assert "train.jsonl:61 44 tokens (43 + 1)" in findings[1].message
     assert "training.max_length to 44" in findings[1].advice
-    assert any(
-        example.messages[-1]["content"] == "word " * 40 for example in checked.train + checked.validation
-    )
+    assert any(example.messages[-1]["content"] == "word " * 40 for example in checked.train + checked.validation)
 
 
 def test_a_special_token_in_the_text_is_an_error(tmp_path: Path) -> None:

@@ -59,9 +59,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, character: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv"])
 def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path, suffix: str) -> None:
-    text = {"jsonl": '{"a": "x"}\r\n\r\n', "json": '[\r\n{"a": "x"}\r\n]\r\n', "csv": "a\r\nx\r\n\r\n"}[
-        suffix
-    ]
+    text = {"jsonl": '{"a": "x"}\r\n\r\n', "json": '[\r\n{"a": "x"}\r\n]\r\n', "csv": "a\r\nx\r\n\r\n"}[suffix]
     path = tmp_path / f"rows.{suffix}"
     path.write_bytes(codecs.BOM_UTF8 + text.encode())
     rows, findings = load_rows(path)

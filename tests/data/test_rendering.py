@@ -43,9 +43,7 @@ def test_without_an_instruction_there_is_no_system_message() -> None:
 
 
 def test_braces_that_are_no_column_are_left_alone() -> None:
-    example = rendered(
-        {"a": "x", "b": "{a} {c}"}, input='{} { } {3} {"k": "{a}"} {b}', completion='{"label": "{a}"}'
-    )
+    example = rendered({"a": "x", "b": "{a} {c}"}, input='{} { } {3} {"k": "{a}"} {b}', completion='{"label": "{a}"}')
     assert example.messages[0]["content"] == '{} { } {3} {"k": "x"} {a} {c}'
     assert example.completion == '{"label": "x"}'
 
@@ -107,9 +105,7 @@ def test_white_space_around_the_completion_is_stripped_and_noted() -> None:
     )
     assert example is not None
     assert (example.messages[0]["content"], example.completion) == (" x ", "low")
-    assert [(f.severity, f.check, f.where) for f in findings] == [
-        ("note", "completion_white_space", ("rows.jsonl:4",))
-    ]
+    assert [(f.severity, f.check, f.where) for f in findings] == [("note", "completion_white_space", ("rows.jsonl:4",))]
 
 
 def turn(role: Any, content: Any, **more: Any) -> dict[str, Any]:

@@ -79,9 +79,7 @@ def test_pairs_are_the_rows_scored_for_both_and_the_rest_is_counted() -> None:
 
 def test_a_tie_is_never_counted_as_a_win() -> None:
     evaluation = _summarize(["refund"] * 5, tuned=["refund"] * 5, base=["refund"] * 5)
-    assert {(row.only_contender, row.only_other, row.difference) for row in evaluation.comparisons} == {
-        (0, 0, 0)
-    }
+    assert {(row.only_contender, row.only_other, row.difference) for row in evaluation.comparisons} == {(0, 0, 0)}
     assert {row.p_value for row in evaluation.comparisons} == {1}
 
 

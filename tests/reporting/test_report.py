@@ -283,7 +283,7 @@ def test_the_gap_between_training_and_held_out_rows_is_said_in_points(run: RunFo
 
 def test_the_choice_of_the_few_shot_prompt_shows_all_trials(run: RunFolder) -> None:
     few_shot = _section(run, "few-shot")
-    assert "4 0 50.0% 4 1 60.4% ✓ chosen 8 0 56.2% 8 1 58.3%" in few_shot
+    assert "4 1 50.0% 4 2 60.4% ✓ chosen 8 1 56.2% 8 2 58.3%" in few_shot
     assert "The 4 examples in the chosen prompt" in few_shot
     assert "train.jsonl:2" in few_shot
 

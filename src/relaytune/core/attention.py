@@ -1,7 +1,7 @@
 """Attention over examples that share a prefix and are packed into one row without padding.
 
-Shapes in names: H query heads, K key-value heads, G = H/K, D head size, P shared prefix tokens, T tokens of a packed row
-(prefix first), B examples, L longest example's own tokens, S cached tokens.
+Shapes in names: H query heads, K key-value heads, G = H/K, D head size, P shared prefix tokens, T tokens of a packed
+row (prefix first), B examples, L longest example's own tokens, S cached tokens.
 
 A forward pass runs over `[shared prefix | own tokens of example 1 | own tokens of example 2 | …]`. The tokens of an
 example see the prefix and, causally, themselves. That is what each example sees alone, so outputs and gradients are
@@ -74,8 +74,8 @@ def refuse_uncovered(config: Any) -> None:
     ]
     if faults:
         raise ModelError(
-            f"base_model.name: {config.model_type} uses {' and '.join(faults)}, which relaytune's packed forward pass does not "
-            "compute. Choose a model with plain causal attention (Llama, Mistral v0.2 and later, Qwen, SmolLM2)."
+            f"base_model.name: {config.model_type} uses {' and '.join(faults)}, which relaytune's packed forward "
+            "pass does not compute. Choose one with plain causal attention (Llama, Mistral from v0.2 on, Qwen, SmolLM2)."
         )
 
 

@@ -139,6 +139,18 @@ def _read_json(contract: Contract, text: str) -> Answer:
     return Answer(True, not faults, value, label, problem)
 
 
+def label_span(contract: Contract, completion: str) -> tuple[int, int]:
+    """Where the label stands in a completion, in characters; (0, 0) where it has none."""
+    label = read_answer(contract, completion).label
+    if label is None:
+        return 0, 0
+    if contract.json_schema is None:
+        return 0, len(completion)
+    found = re.search(rf"{re.escape(json.dumps(contract.label))}\s*:\s*({re.escape(json.dumps(label))})", completion)
+    # inside the quotation marks, which every label shares
+    return (found.start(1) + 1, found.end(1) - 1) if found else (0, 0)
+
+
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     if len(set(keys)) != len(keys):

@@ -64,8 +64,11 @@ def folder_replaced(folder: Path) -> Iterator[Path]:
         new.mkdir(parents=True)
         try:
             yield new
-            shutil.rmtree(folder, ignore_errors=True)
+            old = new.with_name(f"{new.name}.old")
+            if folder.exists():
+                folder.rename(old)
             new.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 

@@ -7,10 +7,12 @@ safetensors once and kept in a cache (`RELAYTUNE_CACHE`, else `~/.cache/relaytun
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,8 @@ def require(*packages: str) -> None:
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
         raise MachineError(
-            f"{', '.join(missing)}: not installed, and this step runs the model. Install with: pip install 'relaytune[train]' "
-            "(on a machine without a GPU ask for the CPU build of torch first)."
+            f"{', '.join(missing)}: not installed, and this step runs the model. Install with: "
+            "pip install 'relaytune[train]' (on a machine without a GPU ask for the CPU build of torch first)."
         )
 
 
@@ -88,8 +90,8 @@ def _source(choice: BaseModelChoice) -> Path:
         return path
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
-            f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not a hub id "
-            "(owner/name)"
+            f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not "
+            "a hub id (owner/name)"
         )
     return _from_hub(choice)
 
@@ -118,8 +120,8 @@ def _checked_gguf(path: Path, choice: BaseModelChoice) -> Path:
         found = sha256_of_file(path)
         if found != choice.sha256:
             raise ModelError(
-                f"base_model.sha256: {path.name} has {found}, the recipe says {choice.sha256}. The file is damaged or another "
-                "one; fetch it again, or correct the recipe."
+                f"base_model.sha256: {path.name} has {found}, the recipe says {choice.sha256}. The file is damaged "
+                "or another one; fetch it again, or correct the recipe."
             )
     return path
 
@@ -138,7 +140,8 @@ def _from_hub(choice: BaseModelChoice) -> Path:
         ) from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"base_model.name: {choice.name!r} is not on this disk and the hub cannot be reached. Connect, or name a folder."
+            f"base_model.name: {choice.name!r} is not on this disk and the hub cannot be reached. "
+            "Connect, or name a folder."
         ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -168,8 +171,8 @@ def _refuse_small_disk(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise MachineError(
-            f"{folder}: {free / 2**30:.1f} GiB free, about {needed_bytes / 2**30:.1f} GiB needed for the converted model. "
-            "Free some space, or set RELAYTUNE_CACHE to a folder on another disk."
+            f"{folder}: {free / 2**30:.1f} GiB free, about {needed_bytes / 2**30:.1f} GiB needed for the converted "
+            "model. Free some space, or set RELAYTUNE_CACHE to a folder on another disk."
         )
 
 
@@ -178,8 +181,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     quiet_transformers()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    with _unusable_explained(gguf):
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # the weights are dequantized already; with the quantizer on, save_pretrained refuses
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
@@ -210,17 +214,40 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()
 
 
+@contextmanager
+def _unusable_explained(source: Path) -> Iterator[None]:
+    """Turn what transformers makes of a foreign folder or file into one clear error."""
+    try:
+        yield
+    except Exception as error:  # a damaged model can raise anything
+        raise ModelError(
+            f"base_model.name: {source} cannot be loaded: it is incomplete, damaged, or of a kind that this version of "
+            f"transformers does not know ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        ) from error
+
+
 def load_template(folder: ModelFolder) -> ChatTemplate:
-    """The chat template that came with the model."""
+    """The chat template that came with the model.
+
+    Raises:
+        ModelError: there is no tokenizer that can be loaded, or it has no chat template.
+    """
     from transformers import AutoTokenizer
 
     quiet_transformers()
-    return ChatTemplate(AutoTokenizer.from_pretrained(folder.path))
+    with _unusable_explained(folder.path):
+        tokenizer = AutoTokenizer.from_pretrained(folder.path)
+    return ChatTemplate(tokenizer)
 
 
 def load_config(folder: ModelFolder) -> dict[str, Any]:
-    """The model's config.json."""
-    config: dict[str, Any] = read_json(folder.path / "config.json")
+    """The model's config.json.
+
+    Raises:
+        ModelError: there is none, or it is not JSON.
+    """
+    with _unusable_explained(folder.path):
+        config: dict[str, Any] = json.loads((folder.path / "config.json").read_text(encoding="utf-8"))
     return config
 
 
@@ -228,7 +255,7 @@ def load_model(folder: ModelFolder, device: str) -> Any:
     """The base model in float32 on `device`, frozen, with our attention (core/attention.py).
 
     Raises:
-        ModelError: an architecture that the attention does not cover.
+        ModelError: it cannot be loaded, or has an architecture that the attention does not cover.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -236,10 +263,29 @@ def load_model(folder: ModelFolder, device: str) -> Any:
     from relaytune.core.attention import ATTENTION, refuse_uncovered
 
     quiet_transformers()
-    model = AutoModelForCausalLM.from_pretrained(folder.path, dtype=torch.float32, attn_implementation=ATTENTION)
+    with _unusable_explained(folder.path):
+        model = AutoModelForCausalLM.from_pretrained(folder.path, dtype=torch.float32, attn_implementation=ATTENTION)
     refuse_uncovered(model.config)
     model.requires_grad_(False)
     return model.to(device)
+
+
+def refuse_unfit(folder: ModelFolder, lora: Lora) -> None:
+    """Check, before any weights are loaded, that this model can be trained as the recipe says.
+
+    Raises:
+        ModelError: an architecture that the attention does not cover, or a target module that the model lacks.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from relaytune.core.attention import refuse_uncovered
+
+    quiet_transformers()
+    with _unusable_explained(folder.path), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder.path))
+    refuse_uncovered(model.config)
+    refuse_missing_modules(model, lora)
 
 
 def refuse_missing_modules(model: Any, lora: Lora) -> None:

@@ -20,6 +20,7 @@ class PackedRow:
     position_ids_1T: Tensor
     predicting_M: Tensor  # places whose output predicts a supervised token
     targets_M: Tensor
+    weights_M: Tensor
     layout: PackedLayout
 
     @property
@@ -34,17 +35,20 @@ def pack(examples: Sequence[EncodedExample], prefix_length: int, device: torch.d
     ids, positions = list(prefix), list(range(prefix_length))
     predicting: list[int] = []
     targets: list[int] = []
+    weights: list[float] = []
     for example in examples:
         first = len(ids) + len(example.prompt_ids) - prefix_length
         ids += example.ids[prefix_length:]
         positions += range(prefix_length, len(example.ids))
         predicting += range(first - 1, first - 1 + len(example.completion_ids))
         targets += example.completion_ids
+        weights += example.weights
     lengths = [len(example.ids) - prefix_length for example in examples]
     return PackedRow(
         torch.tensor([ids], device=device),
         torch.tensor([positions], device=device),
         torch.tensor(predicting, device=device),
         torch.tensor(targets, device=device),
+        torch.tensor(weights, device=device),
         PackedLayout(prefix_length, Packing.of(lengths, device)),
     )

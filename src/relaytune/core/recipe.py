@@ -107,6 +107,9 @@ class Training(_Part):
     max_length: int = Field(512, gt=1, description="tokens, prompt and completion together")
     validations_per_epoch: int = Field(2, gt=0)
     early_stopping_patience: int = Field(3, gt=0, description="validations without a better loss")
+    label_weight: float = Field(
+        1.0, ge=1, le=100, description="how much a token of the label counts in the loss, other tokens counting 1"
+    )
     precision: Literal["auto", "float32", "bfloat16_products"] = Field(
         "auto",
         description="bfloat16_products: weights and sums in float32, products in bfloat16; auto: measured",
@@ -258,10 +261,11 @@ _Loader.add_implicit_resolver(
 class _Dumper(yaml.SafeDumper):
     """Writes texts that `_Loader` would take for something else in quotes."""
 
-    yaml_implicit_resolvers = {
-        first: [*resolvers, *_Loader.yaml_implicit_resolvers.get(first, [])]
-        for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
-    }
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*resolvers, *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
 
 
 def dump_recipe(recipe: Recipe) -> str:

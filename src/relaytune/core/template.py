@@ -14,11 +14,15 @@ from relaytune.core.records import Example, Message
 
 @dataclass(frozen=True)
 class EncodedExample:
-    """Token ids of one example. Only `completion_ids`, which end with the end-of-turn token, are supervised."""
+    """Token ids of one example. Only `completion_ids`, which end with the end-of-turn token, are supervised.
+
+    `weights` says how much each of them counts in the loss.
+    """
 
     id: str
     prompt_ids: list[int]
     completion_ids: list[int]
+    weights: list[float]
 
     @property
     def ids(self) -> list[int]:
@@ -63,7 +67,15 @@ class ChatTemplate:
         return tail[0]
 
     def _rendered(self, messages: Sequence[Message], *, ask: bool) -> str:
-        text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=ask)
+        from jinja2 import TemplateError
+
+        try:
+            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=ask)
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ModelError(
+                f"the base model's chat template refuses messages of the roles {roles}: {error}"
+            ) from error
         assert isinstance(text, str)
         return text
 
@@ -93,17 +105,23 @@ class ChatTemplate:
         """Tokens of a conversation up to where the answer begins."""
         return self.tokenize(self._rendered(messages, ask=True))
 
-    def encode(self, example: Example) -> EncodedExample:
-        """Tokens of prompt and completion.
+    def encode(self, example: Example, span: tuple[int, int] = (0, 0), weight_of_span: float = 1.0) -> EncodedExample:
+        """Tokens of prompt and completion; those that touch characters `span` of the completion weigh more.
 
         Raises:
             ModelError: the template renders this conversation differently once it is answered.
         """
         self._after_content(example.messages, example.completion)
+        encoding = self._tokenizer(example.completion, add_special_tokens=False, return_offsets_mapping=True)
+        begin, end = span
+        weights = [
+            weight_of_span if first < end and last > begin else 1.0 for first, last in encoding["offset_mapping"]
+        ]
         return EncodedExample(
             example.id,
             self.prompt_ids(example.messages),
-            [*self.tokenize(example.completion), self.end_of_turn_id],
+            [*encoding["input_ids"], self.end_of_turn_id],
+            [*weights, 1.0],
         )
 
 

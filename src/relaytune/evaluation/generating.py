@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,9 @@ class Answerer:
         if adapter is not None:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # peft calls what transformers renames
+                model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         context_tokens = int(load_config(folder).get("max_position_embeddings", 1 << 30))
         return Answerer(recipe, model.eval(), load_template(folder), context_tokens, screen)
 

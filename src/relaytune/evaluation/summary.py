@@ -45,7 +45,7 @@ def summarize(
     """
     contract = recipe.contract
     metrics = metrics_of(contract)
-    main = _main_metric(recipe.decision)
+    main = main_metric(recipe.decision)
     contenders = sorted(generations_by_contender, key=CONTENDERS.index)
     scores = [
         row
@@ -81,7 +81,8 @@ def summarize(
     ), scores
 
 
-def _main_metric(rule: DecisionRule) -> str:
+def main_metric(rule: DecisionRule) -> str:
+    """The metric that the rule decides by: of its first comparison, else of its first clause."""
     beats = [clause.metric for clause in rule.keep_when if clause.kind == "beats"]
     return beats[0] if beats else rule.keep_when[0].metric
 

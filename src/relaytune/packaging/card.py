@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import EvaluationResult, Rate, TrainingResult, Verdict
 from relaytune.packaging.loading import asking_lines, base_model_code, is_hub_id, loading_lines
@@ -59,8 +61,6 @@ def model_card(
 
 
 def _front_matter(recipe: Recipe) -> str:
-    import yaml
-
     values: dict[str, Any] = {
         "library_name": "peft",
         "pipeline_tag": "text-generation",

@@ -17,22 +17,25 @@ from relaytune.core.results import (
 )
 from relaytune.core.run_folder import Stage
 from relaytune.pipeline.evaluating import rule_changed_after_evaluation, rule_history, store_rule
+from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.standing import refuse_outdated
+
+EVIDENCE = ("check", "base", "few_shot", "train", "tuned", "score")
 
 
 def decide_stage(job: Job) -> Verdict:
-    """Apply the recipe's rule to the evaluation; writes verdict.json and verdict.md."""
+    """Apply the recipe's rule to the evaluation; writes verdict.json and verdict.md.
+
+    Raises:
+        RunError: training or evaluation is missing, or out of date.
+    """
+    evidence = inputs(job, "training result", "evaluation result")
+    refuse_outdated(job, *EVIDENCE)
     store_rule(job)
-    run = job.run
-    inputs = {
-        "evaluation": job.file_hash(run.evaluation, "evaluate"),
-        "training": job.file_hash(run.session / "session.json", "train"),
-        "rule": job.recipe.decision.hash,
-        "rule history": job.file_hash(run.rule, "evaluate"),
-        "recipe": job.recipe.hash,
-    }
-    job.make(job.stage("decide", inputs), lambda: _decide(job))
-    return read_result(run.verdict, Verdict)
+    stage = job.stage("decide", {**evidence, **inputs(job, "rule", "rule history", "recipe")})
+    job.make(stage, lambda: _decide(job))
+    return read_result(job.run.verdict, Verdict)
 
 
 def _decide(job: Job) -> Sequence[Path]:
@@ -48,8 +51,8 @@ def _decide(job: Job) -> Sequence[Path]:
     tuned_looks = sum(look["contender"] == "tuned" for look in read_json(run.looks))
     if tuned_looks > 1:
         risk = (
-            f"the held-out rows have been answered by {tuned_looks} tuned adapters of this run; each further look makes "
-            "the best result look better than it is"
+            f"the held-out rows have been answered by {tuned_looks} tuned adapters of this run; each further look "
+            "makes the best result look better than it is"
         )
         verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))
     write_result(run.verdict, verdict)
@@ -58,7 +61,14 @@ def _decide(job: Job) -> Sequence[Path]:
 
 
 def report_stage(job: Job) -> Path:
-    """Write report.html from what the run folder holds by now."""
+    """Write report.html from what the run folder holds by now.
+
+    Raises:
+        RunError: there are no data yet, or something in the folder is out of date.
+    """
+    inputs(job, "held-out rows")
+    refuse_outdated(job, *EVIDENCE, so_far=not job.run.evaluation.exists())
+    refuse_outdated(job, "score_prompts", "decide", so_far=True)
 
     def work() -> Sequence[Path]:
         from relaytune.reporting import write_report
@@ -70,21 +80,24 @@ def report_stage(job: Job) -> Path:
 
 
 def package_stage(job: Job) -> Path:
-    """Write package/: the adapter with everything that says what it is."""
+    """Write package/: the adapter with everything that says what it is.
+
+    Raises:
+        RunError: there is no verdict yet, or something in the folder is out of date.
+    """
+    job.found(job.run.verdict, "decide")
+    refuse_outdated(job, *EVIDENCE, "decide")
 
     def work() -> Sequence[Path]:
         from relaytune.packaging import write_package
 
         return sorted(path for path in write_package(job.run).rglob("*") if path.is_file())
 
-    job.file_hash(job.run.verdict, "decide")
     job.make(_closing_stage(job, "package"), work)
     return job.run.package
 
 
 def _closing_stage(job: Job, name: str) -> Stage:
     """A stage that depends on whatever the earlier stages have recorded."""
-    earlier = ("check", "plan", "base", "few_shot", "train", "tuned", "score", "decide")
-    records = {stage: job.run.provenance(stage) for stage in earlier}
-    inputs = {stage: job.file_hash(path, stage) for stage, path in records.items() if path.exists()}
-    return job.stage(name, {**inputs, "recipe": job.recipe.hash})
+    earlier = [stage for stage in RECORDED if job.run.provenance(stage).exists()]
+    return job.stage(name, inputs(job, *earlier, "recipe"))

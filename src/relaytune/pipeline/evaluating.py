@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.errors import RunError
-from relaytune.core.files import read_json, sha256_of_value, write_json, write_jsonl
+from relaytune.core.files import read_json, write_json, write_jsonl
 from relaytune.core.records import as_json, read_examples, read_generations, write_generations
 from relaytune.core.results import (
     EvaluationResult,
@@ -19,7 +19,9 @@ from relaytune.core.results import (
     write_result,
 )
 from relaytune.core.run_folder import now
+from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.standing import refuse_outdated
 
 PROMPTS = ("base", "few_shot")
 
@@ -27,44 +29,29 @@ PROMPTS = ("base", "few_shot")
 def evaluate_prompts_stage(job: Job) -> EvaluationResult:
     """Answers of `base` and `few_shot`; the decision rule is stored before the first answer."""
     store_rule(job)
-    held_out = {"held-out rows": job.rows_hash(job.run.held_out), **_answering(job)}
-    job.make(job.stage("base", held_out), lambda: _answer_base(job), _device(job))
-    shown = {
-        "training rows": job.rows_hash(job.run.train),
-        "validation rows": job.rows_hash(job.run.validation),
-        "few_shot": job.sections["evaluation"]["few_shot"],
-        "seed": str(job.recipe.training.seed),
-    }
-    job.make(job.stage("few_shot", {**held_out, **shown}), lambda: _answer_few_shot(job), _device(job))
+    answering = _answering(job)
+    job.make(job.stage("base", answering), lambda: _answer_base(job), _device(job))
+    shown = inputs(job, "training rows", "validation rows", "few_shot settings", "seed")
+    job.make(job.stage("few_shot", {**answering, **shown}), lambda: _answer_few_shot(job), _device(job))
     return _score(job, "score_prompts", with_tuned=False)
 
 
 def evaluate_tuned_stage(job: Job) -> EvaluationResult:
     """Answers of `tuned` on the held-out rows, and on as many training rows."""
+    refuse_outdated(job, "train")
     store_rule(job)
-    training = read_result(job.run.session / "session.json", TrainingResult)
-    inputs = {
-        "held-out rows": job.rows_hash(job.run.held_out),
-        "training rows": job.rows_hash(job.run.train),
-        "adapter": job.file_hash(job.run.path / training.handoff / "adapter_model.safetensors", "train"),
-        **_answering(job),
-    }
-    stage = job.stage("tuned", inputs)
-    job.make(stage, lambda: _answer_tuned(job, training), _device(job))
+    stage = job.stage("tuned", {**inputs(job, "training rows", "adapter"), **_answering(job)})
+    job.make(stage, lambda: _answer_tuned(job), _device(job))
     return _score(job, "score", with_tuned=True)
 
 
 def _answering(job: Job) -> dict[str, Any]:
     """What every contender's answers depend on."""
-    return {
-        "max_new_tokens": str(job.recipe.evaluation.max_new_tokens),
-        "labels": list(job.recipe.contract.allowed_labels),
-        **job.model_identity,
-    }
+    return {**inputs(job, "held-out rows", "max_new_tokens", "labels"), **job.model_identity}
 
 
 def _device(job: Job) -> str:
-    return read_result(job.run.plan, Plan).hardware.device
+    return read_result(job.found(job.run.plan, "plan"), Plan).hardware.device
 
 
 def _answerer(job: Job, adapter: Path | None) -> Any:
@@ -116,7 +103,8 @@ def _answer_few_shot(job: Job) -> Sequence[Path]:
     return [job.run.few_shot_choice, job.run.generation("few_shot")]
 
 
-def _answer_tuned(job: Job, training: TrainingResult) -> Sequence[Path]:
+def _answer_tuned(job: Job) -> Sequence[Path]:
+    training = read_result(job.run.session / "session.json", TrainingResult)
     held_out, train = read_examples(job.run.held_out), read_examples(job.run.train)
     answerer = _answerer(job, job.run.path / training.handoff)
     sample = random.Random(job.recipe.training.seed).sample(train, min(len(train), len(held_out)))
@@ -135,13 +123,13 @@ def _answer_tuned(job: Job, training: TrainingResult) -> Sequence[Path]:
 
 
 def _score(job: Job, stage: str, *, with_tuned: bool) -> EvaluationResult:
-    """Score the saved answers; a pure function of them, the contract and the rule's metrics."""
+    """Score the saved answers; a pure function of them, the contract and the rule's main metric."""
     from relaytune.evaluation.summary import summarize
 
     run = job.run
     names = [name for name in (*PROMPTS, *(("tuned",) if with_tuned else ())) if run.generation(name).exists()]
-    inputs = {name: job.file_hash(run.generation(name), "evaluate") for name in names}
-    inputs |= {"contract": sha256_of_value(job.sections["contract"]), "rule": job.recipe.decision.hash}
+    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
+    made_from = inputs(job, *answers, "few_shot choice", "contract", "main metric")
     evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
 
     def work() -> Sequence[Path]:
@@ -165,7 +153,7 @@ def _score(job: Job, stage: str, *, with_tuned: bool) -> EvaluationResult:
         write_jsonl(run.scores, (as_json(row) for row in scores))
         return [evaluation_path, run.scores]
 
-    job.make(job.stage(stage, inputs), work)
+    job.make(job.stage(stage, made_from), work)
     result = read_result(evaluation_path, EvaluationResult)
     for line in contender_lines(result):
         job.screen.say(line)
@@ -194,7 +182,7 @@ def store_rule(job: Job) -> None:
     rule = job.recipe.decision
     if history and history[-1]["hash"] == rule.hash:
         return
-    seen = any(job.run.generation(name).exists() for name in (*PROMPTS, "tuned"))
+    seen = job.run.looks.exists() or any(job.run.generation(name).exists() for name in (*PROMPTS, "tuned"))
     entry = {
         "hash": rule.hash,
         "stored_at": now(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.errors import RunError
-from relaytune.core.files import sha256_of_file, write_text
+from relaytune.core.files import no_space_explained, sha256_of_file, write_text
 from relaytune.core.model import ModelFolder, find_model
 from relaytune.core.recipe import Recipe, dump_recipe, load_recipe
 from relaytune.core.records import data_hash, read_examples
@@ -47,9 +47,7 @@ class Job:
         Raises:
             RunError: they are not there yet.
         """
-        if not path.exists():
-            raise RunError(f"{path}: not there yet. Run `relaytune check {self.recipe_path}` first.")
-        return data_hash(read_examples(path))
+        return data_hash(read_examples(self.found(path, "check")))
 
     def file_hash(self, path: Path, made_by: str) -> str:
         """sha256 of an artifact of an earlier stage.
@@ -57,37 +55,48 @@ class Job:
         Raises:
             RunError: it is not there yet.
         """
+        return sha256_of_file(self.found(path, made_by))
+
+    def found(self, path: Path, made_by: str) -> Path:
+        """The path of an artifact that an earlier stage has made.
+
+        Raises:
+            RunError: it is not there yet.
+        """
         if not path.exists():
             raise RunError(f"{path}: not there yet. Run `relaytune {made_by} {self.recipe_path}` first.")
-        return sha256_of_file(path)
+        return path
 
     def stage(self, name: str, inputs: Mapping[str, Any]) -> Stage:
         """A stage of this run with everything that its outputs depend on."""
         return Stage(self.run, name, inputs, self.recipe.hash, self.recipe.training.seed)
 
     def make(self, stage: Stage, work: Callable[[], Sequence[Path]], device: str = "cpu") -> bool:
-        """Do the work unless the stage is up to date; returns whether it was done."""
+        """Do the work unless the stage is up to date; returns whether it was done.
+
+        The recipe as resolved is kept beside what is made of it.
+        """
         reason = stage.stale_because()
         if not reason:
             self.screen.say(f"{stage.name}: up to date")
             return False
         self.screen.heading(f"{stage.name} ({reason})")
-        stage.forget()
+        with no_space_explained(self.run.path):
+            stage.forget()
+        text = dump_recipe(self.recipe)
+        if not self.run.recipe.exists() or self.run.recipe.read_text(encoding="utf-8") != text:
+            write_text(self.run.recipe, text)
         stage.done(work(), device)
         return True
 
 
 def open_job(recipe_path: Path, runs: Path, overrides: Sequence[str], screen: Screen) -> Job:
-    """Read and check the recipe, and keep it as resolved in the run folder.
+    """Read and check the recipe; nothing is written yet.
 
     Raises:
         RecipeError: the recipe is wrong.
     """
     recipe = load_recipe(recipe_path, overrides)
-    run = RunFolder(runs / recipe.name)
-    text = dump_recipe(recipe)
     if overrides:
         screen.say(f"Overridden: {', '.join(overrides)}")
-    if not run.recipe.exists() or run.recipe.read_text(encoding="utf-8") != text:
-        write_text(run.recipe, text)
-    return Job(recipe, recipe_path, run, screen)
+    return Job(recipe, recipe_path, RunFolder(runs / recipe.name), screen)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from relaytune.core.files import read_json, sha256_of_file, write_json
-from relaytune.core.model import load_config, load_template
+from relaytune.core.files import read_json, write_json
+from relaytune.core.model import load_config, load_template, refuse_unfit
 from relaytune.core.records import Finding, read_examples, write_examples
 from relaytune.core.results import DataSize, write_result
 from relaytune.core.template import ChatTemplate, shared_prefix_length
+from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 
 ADVICE_INDENT = "      → "
@@ -23,28 +24,15 @@ def check_stage(job: Job) -> list[Finding]:
     Raises:
         DataError: at least one finding is an error; nothing is frozen then.
     """
-    sections = job.sections
     # without torch the data are still checked, all but the lengths in tokens
     with_model = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("transformers") is not None
-    folder = job.recipe_path.parent
-    files = {
-        name: sha256_of_file(path) if (path := folder / getattr(job.recipe.data, name)).is_file() else "missing"
-        for name in ("train", "held_out")
-    }
-    inputs = {
-        "task": sections["task"],
-        "contract": sections["contract"],
-        "data": sections["data"],
-        "max_length": str(job.recipe.training.max_length),
-        "seed": str(job.recipe.training.seed),
-        "training rows": files["train"],
-        "held-out rows": files["held_out"],
-        "tokenizer": job.model.tokenizer_hash if with_model else "not installed",
-    }
-    stage = job.stage("check", inputs)
-    job.make(stage, lambda: _check(job, load_template(job.model) if with_model else None))
-    found = [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
-    return found
+    made_from = inputs(job, "task", "contract", "data", "max_length", "seed", "training file", "held-out file")
+    tokenizer = job.model.tokenizer_hash if with_model else "not installed"
+    job.make(
+        job.stage("check", {**made_from, "tokenizer": tokenizer}),
+        lambda: _check(job, load_template(job.model) if with_model else None),
+    )
+    return [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
 
 
 def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
@@ -65,8 +53,8 @@ def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
         write_examples(path, rows)
     write_json(run.findings, {"findings": [asdict(f) for f in checked.findings], "num_dropped": checked.num_dropped})
     job.screen.say(
-        f"{len(checked.train)} training, {len(checked.validation)} validation and {len(checked.held_out)} held-out rows frozen "
-        f"in {run.train.parent}"
+        f"{len(checked.train)} training, {len(checked.validation)} validation and {len(checked.held_out)} held-out "
+        f"rows frozen in {run.train.parent}"
     )
     return [run.train, run.validation, run.held_out, run.findings]
 
@@ -82,18 +70,10 @@ def _show_places(job: Job, finding: Finding, limit: int = 10) -> None:
 
 def plan_stage(job: Job) -> None:
     """Measure this machine and predict memory and time; writes plan.json."""
-    sections = job.sections
-    inputs = {
-        "training rows": job.rows_hash(job.run.train),
-        "validation rows": job.rows_hash(job.run.validation),
-        "held-out rows": job.rows_hash(job.run.held_out),
-        "lora": sections["lora"],
-        "training": sections["training"],
-        "evaluation": sections["evaluation"],
-        **job.model_identity,
-        "machine": _machine(),
-    }
-    job.make(job.stage("plan", inputs), lambda: _plan(job))
+    rows = inputs(job, "training rows", "validation rows", "held-out rows")
+    settings = inputs(job, "lora", "training", "evaluation")
+    stage = job.stage("plan", {**rows, **settings, **job.model_identity, "machine": _machine()})
+    job.make(stage, lambda: _plan(job))
 
 
 def _machine() -> str:
@@ -108,6 +88,7 @@ def _plan(job: Job) -> Sequence[Path]:
     from relaytune.core.statistics import smallest_detectable_difference
     from relaytune.planning import make_plan, measure_hardware, plan_lines, read_model_size
 
+    refuse_unfit(job.model, job.recipe.lora)
     hardware = measure_hardware(job.run.path)
     data = _measure_data(job)
     model = read_model_size(load_config(job.model), job.recipe.lora)

@@ -1,11 +1,14 @@
-"""Where a run stands, read from its folder alone."""
+"""Where a run stands, read from its folder, the recipe and the data files; the base model is not needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relaytune.core.errors import RunError
-from relaytune.core.files import read_json, sha256_of_file
+from relaytune.core.errors import RelaytuneError, RunError
+from relaytune.core.files import sha256_of_file
+from relaytune.core.results import read_result
+from relaytune.core.run_folder import Provenance
+from relaytune.pipeline.inputs import changed_inputs
 from relaytune.pipeline.job import Job
 
 # stage → the command that makes it
@@ -22,11 +25,12 @@ STAGES = {
     "report": "report",
     "package": "package",
 }
+DONE, NOT_MADE = "done", "not made yet"
 
 
 @dataclass(frozen=True)
 class StageStanding:
-    """One stage: done, made from another recipe, damaged, or not made yet."""
+    """One stage: done, not made yet, made from something that has changed since, or damaged."""
 
     stage: str
     command: str
@@ -36,25 +40,42 @@ class StageStanding:
 
 
 def standing(job: Job) -> list[StageStanding]:
-    """The state of every stage. Whether its inputs changed is judged by `relaytune run`, which looks at them all."""
-    rows = []
-    for stage, command in STAGES.items():
-        path = job.run.provenance(stage)
-        if not path.exists():
-            rows.append(StageStanding(stage, command, "not made yet"))
-            continue
-        try:
-            record = read_json(path)
-        except RunError:
-            rows.append(StageStanding(stage, command, "record unreadable"))
-            continue
-        damaged = [
-            name
-            for name, sha256 in record["outputs"].items()
-            if not (file := job.run.path / name).is_file() or sha256_of_file(file) != sha256
+    """The state of every stage. Another base model or machine is noticed by `relaytune run` only."""
+    return [_stage_standing(job, stage) for stage in STAGES]
+
+
+def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:
+    """Refuse to conclude from files that were made from something else than what is there now.
+
+    Raises:
+        RunError: at least one of these stages is not up to date; `so_far` allows what was not made yet.
+    """
+    allowed = (DONE, NOT_MADE) if so_far else (DONE,)
+    rows = [row for stage in stages if (row := _stage_standing(job, stage)).state not in allowed]
+    if rows:
+        lines = [f"  - {row.stage} (made by `relaytune {row.command}`): {row.state}" for row in rows]
+        advice = f"Run `relaytune run {job.recipe_path}`: it makes anew what has to be."
+        raise RunError("\n".join([f"{job.run.path}: not up to date", *lines, advice]))
+
+
+def _stage_standing(job: Job, stage: str) -> StageStanding:
+    command, path = STAGES[stage], job.run.provenance(stage)
+    if not path.exists():
+        return StageStanding(stage, command, NOT_MADE)
+    try:
+        record = read_result(path, Provenance)
+    except RelaytuneError:
+        return StageStanding(stage, command, "the record of its making cannot be read")
+    altered = [
+        name
+        for name, sha256 in record.outputs.items()
+        if not (file := job.run.path / name).is_file() or sha256_of_file(file) != sha256
+    ]
+    changed = changed_inputs(job, record.inputs)
+    state = "; ".join(
+        [
+            *([f"altered or missing: {', '.join(altered)}"] if altered else []),
+            *([f"changed since: {', '.join(changed)}"] if changed else []),
         ]
-        state = f"altered or missing: {', '.join(damaged)}" if damaged else "done"
-        if state == "done" and record["recipe_hash"] != job.recipe.hash:
-            state = "done, under an earlier recipe"
-        rows.append(StageStanding(stage, command, state, record["finished_at"], record["wall_seconds"]))
-    return rows
+    )
+    return StageStanding(stage, command, state or DONE, record.finished_at, record.wall_seconds)

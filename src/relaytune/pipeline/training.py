@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from relaytune.core.results import Plan, read_result
+from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 
 
 def train_stage(job: Job) -> None:
     """Train one session, unless the adapter is up to date."""
-    plan = read_result(job.run.plan, Plan)
-    sections = job.sections
-    inputs = {
-        "training rows": job.rows_hash(job.run.train),
-        "validation rows": job.rows_hash(job.run.validation),
-        "lora": sections["lora"],
-        "training": sections["training"],
-        "precision": plan.precision,
-        **job.model_identity,
-    }
+    made_from = inputs(job, "training rows", "validation rows", "lora", "training", "precision")
 
-    def work():  # type: ignore[no-untyped-def]
+    def work() -> Sequence[Path]:
         from relaytune.training.session import train
 
         return train(job.recipe, job.run, job.screen)
 
-    job.make(job.stage("train", inputs), work, plan.hardware.device)
+    device = read_result(job.run.plan, Plan).hardware.device
+    job.make(job.stage("train", {**made_from, **job.model_identity}), work, device)

@@ -18,15 +18,18 @@ def write_handoff(folder: Path, model: Any, weights: dict[str, Tensor], manifest
     """Write the adapter with these weights (names as in `trainable`) and its manifest; whole or not at all."""
     import torch
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     with torch.no_grad():
         for name, weight in trainable(model).items():
             weight.copy_(weights[name])
-    state = {name: tensor.contiguous() for name, tensor in get_peft_model_state_dict(model).items()}
+    # False: no embedding is ever trained, and "auto" would look the base model up, on the hub if need be
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    state = {name: tensor.contiguous() for name, tensor in state.items()}
     config = model.peft_config[ADAPTER]
     with folder_replaced(folder) as new:
-        save_file(state, new / "adapter_model.safetensors", metadata={"format": "pt"})
+        # not save_file: it reports a full disk as an error of its own kind
+        (new / "adapter_model.safetensors").write_bytes(save(state, metadata={"format": "pt"}))
         config.inference_mode = True
         config.save_pretrained(new)
         config.inference_mode = False

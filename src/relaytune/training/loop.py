@@ -45,7 +45,7 @@ def train_adapter(
 ) -> Trained:
     """Train the adapter of `model` in place.
 
-    A step's loss is the sum over its supervised tokens divided by their number, so that the update does not depend on
+    A step's loss is the sum over its supervised tokens divided by their number (their weights, where they differ), so that the update does not depend on
     how `max_tokens` (tokens of one forward pass) cuts the step.
 
     Raises:
@@ -70,12 +70,13 @@ def train_adapter(
         indices = examples_of_step(step, len(train), settings.num_epochs, settings.examples_per_step, settings.seed)
         examples = [train[index] for index in indices]
         supervised = sum(len(example.completion_ids) for example in examples)
+        weight = sum(sum(example.weights) for example in examples)
         loss = 0.0
         for batch in cut(examples, prefix, max_tokens):
             row = pack(batch, prefix, device)
             summed = summed_loss(model, row)
-            (summed / supervised).backward()  # type: ignore[no-untyped-call]
-            loss += summed.item() / supervised
+            (summed / weight).backward()  # type: ignore[no-untyped-call]
+            loss += summed.item() / weight
             num_tokens += row.num_tokens
 
         norm = torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm).item()
@@ -110,7 +111,7 @@ def train_adapter(
 
 @torch.no_grad()
 def mean_loss(model: Any, examples: Sequence[EncodedExample], prefix_length: int, max_tokens: int) -> float:
-    """Mean cross-entropy over the supervised tokens of examples, in nats."""
+    """Mean cross-entropy over the supervised tokens of examples, by their weights, in nats."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -119,7 +120,7 @@ def mean_loss(model: Any, examples: Sequence[EncodedExample], prefix_length: int
         for batch in cut(examples, prefix_length, max_tokens)
     )
     model.train(was_training)
-    return total / sum(len(example.completion_ids) for example in examples)
+    return total / sum(sum(example.weights) for example in examples)
 
 
 def _copy(weights: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:

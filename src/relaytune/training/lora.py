@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -58,8 +59,10 @@ def add_lora(model: Any, lora: Lora, base_model_name: str, seed: int) -> Any:
         base_model_name_or_path=base_model_name,
     )
     torch.manual_seed(seed)
-    wrapped = get_peft_model(model, config)
-    # get_peft_model writes the folder of this machine here; the adapter travels
+    with warnings.catch_warnings():
+        # peft warns that it writes this machine's folder as the base model's name; the next line puts it right
+        warnings.simplefilter("ignore")
+        wrapped = get_peft_model(model, config)
     wrapped.peft_config[ADAPTER].base_model_name_or_path = base_model_name
     for module in wrapped.modules():
         if isinstance(module, Linear) and module.base_layer.bias is None:

@@ -10,14 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relaytune.core.contract import label_span
 from relaytune.core.files import write_json, write_jsonl
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template
 from relaytune.core.recipe import Recipe
-from relaytune.core.records import data_hash, read_examples
+from relaytune.core.records import Example, data_hash, read_examples
 from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
 from relaytune.core.run_folder import RunFolder, library_versions, now
 from relaytune.core.screen import Screen
-from relaytune.core.template import EncodedExample
+from relaytune.core.template import ChatTemplate, EncodedExample
 
 if TYPE_CHECKING:
     from relaytune.training.loop import Trained
@@ -35,8 +36,8 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
     folder = find_model(recipe.base_model, screen.say)
     template = load_template(folder)
     rows, validation_rows = read_examples(run.train), read_examples(run.validation)
-    encoded = [template.encode(row) for row in rows]
-    validation = [template.encode(row) for row in validation_rows]
+    encoded = [_weighted(recipe, template, row) for row in rows]
+    validation = [_weighted(recipe, template, row) for row in validation_rows]
     shown = tuple(template.decode(example.completion_ids, special=True) for example in encoded[:3])
     screen.say("Supervised tokens of three examples (everything else is context and teaches nothing):")
     for text in shown:
@@ -99,6 +100,11 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
     ]
 
 
+def _weighted(recipe: Recipe, template: ChatTemplate, example: Example) -> EncodedExample:
+    span = label_span(recipe.contract, example.completion)
+    return template.encode(example, span, recipe.training.label_weight)
+
+
 def _train_with_bar(
     recipe: Recipe,
     plan: Plan,
@@ -142,9 +148,9 @@ def _summary(result: TrainingResult) -> str:
         else ""
     )
     return (
-        f"{result.num_steps} steps{early}, {result.num_examples} examples in {result.wall_seconds:.0f} s; validation loss "
-        f"{result.first_validation_loss:.3f} → {result.best_validation_loss:.3f} (best after step {result.best_step}, "
-        f"kept in {result.handoff}).{untrained}"
+        f"{result.num_steps} steps{early}, {result.num_examples} examples in {result.wall_seconds:.0f} s; validation "
+        f"loss {result.first_validation_loss:.3f} → {result.best_validation_loss:.3f} (best after step "
+        f"{result.best_step}, kept in {result.handoff}).{untrained}"
     )
 
 

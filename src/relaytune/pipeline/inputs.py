@@ -1,0 +1,91 @@
+"""What stages are made from, by the names that stand in their records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from relaytune.core.errors import RelaytuneError
+from relaytune.core.files import sha256_of_file, sha256_of_value
+from relaytune.core.results import Plan, TrainingResult, read_result
+from relaytune.evaluation.summary import main_metric
+from relaytune.pipeline.job import Job
+
+Input = Callable[[Job], Any]
+
+
+def _section(name: str) -> Input:
+    return lambda job: job.sections[name]
+
+
+def _data_file(split: str) -> Input:
+    def value(job: Job) -> str:
+        path: Path = job.recipe_path.parent / getattr(job.recipe.data, split)
+        return sha256_of_file(path) if path.is_file() else "missing"
+
+    return value
+
+
+def _answers(contender: str) -> Input:
+    return lambda job: job.file_hash(job.run.generation(contender), "evaluate")
+
+
+def _record(stage: str) -> Input:
+    return lambda job: job.file_hash(job.run.provenance(stage), "run")
+
+
+def _adapter(job: Job) -> str:
+    training = read_result(job.found(job.run.session / "session.json", "train"), TrainingResult)
+    return job.file_hash(job.run.path / training.handoff / "adapter_model.safetensors", "train")
+
+
+# stages whose records the report and the package depend on
+RECORDED = ("check", "plan", "base", "few_shot", "train", "tuned", "score", "decide")
+
+_INPUTS: Mapping[str, Input] = {
+    **{name: _section(name) for name in ("task", "contract", "data", "lora", "training", "evaluation")},
+    "few_shot settings": lambda job: job.sections["evaluation"]["few_shot"],
+    "max_length": lambda job: str(job.recipe.training.max_length),
+    "max_new_tokens": lambda job: str(job.recipe.evaluation.max_new_tokens),
+    "seed": lambda job: str(job.recipe.training.seed),
+    "labels": lambda job: list(job.recipe.contract.allowed_labels),
+    "rule": lambda job: job.recipe.decision.hash,
+    "main metric": lambda job: main_metric(job.recipe.decision),
+    "recipe": lambda job: job.recipe.hash,
+    "training file": _data_file("train"),
+    "held-out file": _data_file("held_out"),
+    "training rows": lambda job: job.rows_hash(job.run.train),
+    "validation rows": lambda job: job.rows_hash(job.run.validation),
+    "held-out rows": lambda job: job.rows_hash(job.run.held_out),
+    "precision": lambda job: read_result(job.found(job.run.plan, "plan"), Plan).precision,
+    "adapter": _adapter,
+    "few_shot choice": lambda job: job.file_hash(job.run.few_shot_choice, "evaluate"),
+    **{f"{name} answers": _answers(name) for name in ("base", "few_shot", "tuned", "tuned_on_train")},
+    "evaluation result": lambda job: job.file_hash(job.run.evaluation, "evaluate"),
+    "training result": lambda job: job.file_hash(job.run.session / "session.json", "train"),
+    "rule history": lambda job: job.file_hash(job.run.rule, "evaluate"),
+    **{stage: _record(stage) for stage in RECORDED},
+}
+
+
+def inputs(job: Job, *names: str) -> dict[str, Any]:
+    """The present values of these inputs.
+
+    Raises:
+        RunError: one of them has not been made yet; says by which command it is.
+    """
+    return {name: _INPUTS[name](job) for name in names}
+
+
+def changed_inputs(job: Job, recorded: Mapping[str, str]) -> list[str]:
+    """Which recorded inputs are others by now. The machine and the base model, are not asked."""
+    return [name for name, value in recorded.items() if name in _INPUTS and _present(job, name) != value]
+
+
+def _present(job: Job, name: str) -> str:
+    try:
+        value = _INPUTS[name](job)
+    except RelaytuneError:
+        return ""
+    return value if isinstance(value, str) else sha256_of_value(value)
