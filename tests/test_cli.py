@@ -342,18 +342,18 @@ def test_after_ctrl_c_nothing_half_made_is_left_and_the_same_command_goes_on(tmp
     run, cache = tmp_path / "runs" / "tickets", tmp_path / "cache"
 
     message = _interrupt(
-        start(tmp_path, "run", "recipe.yaml", RELAYTUNE_CACHE=str(cache)), "Converting SmolLM2", seconds=3
+        start(tmp_path, "run", "recipe.yaml", RELAYTUNE_CACHE=str(cache)), "Converting SmolLM2", seconds=2
     )
     assert message.startswith("relaytune: interrupted. What was finished is kept")
     assert not any((cache / "models").iterdir())
     assert _nothing_was_made(tmp_path)
 
-    _interrupt(start(tmp_path, "run", "recipe.yaml"), "\nbase (not made yet)\n", seconds=1)
+    _interrupt(start(tmp_path, "run", "recipe.yaml"), "\nbase (not made yet)\n", seconds=0.3)
     assert {"data/train.jsonl", "plan.json", "provenance/plan.json"} <= files_below(run)
     assert not (run / "generations").exists()
     assert not (run / "looks.json").exists()
 
-    _interrupt(start(tmp_path, "run", "recipe.yaml"), "\ntrain (not made yet)\n", seconds=1)
+    _interrupt(start(tmp_path, "run", "recipe.yaml"), "\ntrain (not made yet)\n", seconds=0.3)
     made = files_below(run)
     assert {"generations/base.jsonl", "generations/few_shot.jsonl", "looks.json"} <= made
     assert not [name for name in made if name.startswith(("sessions/", "handoffs/", ".")) or "/." in name]

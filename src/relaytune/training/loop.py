@@ -45,8 +45,8 @@ def train_adapter(
 ) -> Trained:
     """Train the adapter of `model` in place.
 
-    A step's loss is the sum over its supervised tokens divided by their number (their weights, where they differ), so that the update does not depend on
-    how `max_tokens` (tokens of one forward pass) cuts the step.
+    A step's loss is the sum over its supervised tokens divided by their number (by their weights, where they differ),
+    so that the update does not depend on how `max_tokens` (tokens of one forward pass) cuts the step.
 
     Raises:
         RunError: the loss or the gradient is no longer a number.

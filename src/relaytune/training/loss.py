@@ -14,8 +14,8 @@ POSITIONS_AT_ONCE = 256  # × vocabulary × 4 bytes of logits: 50 MB for SmolLM2
 
 
 class _HeadLoss(torch.autograd.Function):
-    """Weighted sum of cross-entropies of a frozen head. The gradient is made in the forward pass, chunk by chunk, so that only
-    one chunk of logits exists at a time (the idea of Liger's fused linear cross-entropy, arXiv 2410.10989, 3.2).
+    """Weighted sum of cross-entropies of a frozen head. The gradient is made in the forward pass, chunk by chunk, so
+    that only one chunk of logits exists at a time (the idea of Liger's fused linear cross-entropy, arXiv 2410.10989, 3.2).
     """
 
     @staticmethod
@@ -41,7 +41,7 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def summed_loss(model: Any, row: PackedRow) -> Tensor:
-    """Weighted sum of the cross-entropies, in nats, at the row's supervised tokens. `model` is a PEFT model or a base model."""
+    """Weighted sum of the cross-entropies, in nats, at the row's supervised tokens. `model`: PEFT's or a base model."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = causal.get_decoder()(
         input_ids=row.input_ids_1T, position_ids=row.position_ids_1T, use_cache=False, layout=row.layout
