@@ -15,7 +15,7 @@ POSITIONS_AT_ONCE = 256  # × vocabulary × 4 bytes of logits: 50 MB for SmolLM2
 
 class _HeadLoss(torch.autograd.Function):
     """Weighted sum of cross-entropies of a frozen head. The gradient is made in the forward pass, chunk by chunk, so
-    that only one chunk of logits exists at a time (the idea of Liger's fused linear cross-entropy, arXiv 2410.10989, 3.2).
+    that only one chunk of logits exists at a time (Liger's fused linear cross-entropy, arXiv 2410.10989, 3.2).
     """
 
     @staticmethod
