@@ -336,6 +336,24 @@ def _interrupt(process: subprocess.Popen[str], words: str, seconds: float) -> st
     return lines[0]
 
 
+def test_ctrl_c_that_lands_in_a_destructor_is_not_lost() -> None:
+    # what Python swallows there is asked for again; the loop would otherwise go on for 20 s
+    program = """
+import sys, time
+from relaytune.cli import _interrupt_again
+sys.unraisablehook = _interrupt_again
+class Dying:
+    def __del__(self): raise KeyboardInterrupt
+try:
+    Dying()
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
 @needs_model
 def test_after_ctrl_c_nothing_half_made_is_left_and_the_same_command_goes_on(tmp_path: Path) -> None:
     write_task(tmp_path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
@@ -60,11 +62,20 @@ def main() -> None:
         # a terminal or file that is not UTF-8 shows a `?` rather than ending the run
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    sys.unraisablehook = _interrupt_again
     try:
         app()
     except RelaytuneError as error:
         print(f"relaytune: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python swallows a Ctrl-C that happens to land in a destructor: ask for it once more."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _job(recipe: Path, runs: Path, overrides: list[str] | None, as_json: bool) -> Job:
