@@ -126,9 +126,9 @@ def train_ours(job_file: str, precision: str, result_file: str) -> None:
 
     import torch
 
+    from relaytune.core.precision import products
     from relaytune.training.loop import train_adapter
     from relaytune.training.lora import add_lora
-    from relaytune.training.precision import products
 
     job = json.loads(Path(job_file).read_text())
     torch.set_num_threads(job["threads"])

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from relaytune.core.errors import ModelError, RunError
+from relaytune.core.precision import products
 from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
 from relaytune.training.handoff import write_handoff
 from relaytune.training.loop import mean_loss, train_adapter
 from relaytune.training.lora import add_lora, trainable
 from relaytune.training.loss import POSITIONS_AT_ONCE
-from relaytune.training.precision import products
 from small_model import random_examples, small_llama
 
 LORA = Lora(rank=4, alpha=8)

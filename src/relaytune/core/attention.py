@@ -5,7 +5,8 @@ row (prefix first), B examples, L longest example's own tokens, S cached tokens.
 
 A forward pass runs over `[shared prefix | own tokens of example 1 | own tokens of example 2 | …]`. The tokens of an
 example see the prefix and, causally, themselves. That is what each example sees alone, so outputs and gradients are
-those of separate rows; the prefix is computed once. Padding exists only inside the product of queries and keys.
+those of separate rows; the prefix is computed once. On a CPU nothing is padded (core/flash_attention.py); on a GPU
+examples are padded inside the attention alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from relaytune.core import flash_attention
 from relaytune.core.errors import ModelError
 
 ATTENTION = "relaytune_shared_prefix"
@@ -176,30 +178,17 @@ class Packing:
 def attend_packed(
     packing: Packing, query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor, prefix_KPD: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Attention of the own tokens of packed examples. Returns (H, T, D)."""
-    H, _, D = query_HTD.shape
-    K = key_KTD.shape[0]
-    B, L = len(packing.lengths), max(packing.lengths)
-    query = packing.pad(query_HTD).view(K, H // K, B, L, D).transpose(1, 2)
-    bias = causal_bias(L, query.device, query.dtype)
-    key_BKSD, value_BKSD = packing.pad(key_KTD).transpose(0, 1), packing.pad(value_KTD).transpose(0, 1)
-    out = joint_attention(query, key_BKSD, value_BKSD, prefix_KPD, bias)
-    return packing.unpad(out.transpose(1, 2).reshape(H, B, L, D))
+    """Attention of the own tokens of packed examples behind a prefix that is known. Returns (T, H, D)."""
+    if query_HTD.device.type == "cpu":
+        return flash_attention.attend_behind(query_HTD, key_KTD, value_KTD, prefix_KPD, packing.lengths)
+    return _attend_padded(packing, query_HTD, key_KTD, value_KTD, prefix_KPD).transpose(0, 1)
 
 
 def attend_causally(query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor) -> Tensor:
-    """Causal attention of one sequence. Returns (H, T, D)."""
-    H, T, D = query_HTD.shape
-    K = key_KTD.shape[0]
-    empty = key_KTD[:, :0]
-    out = joint_attention(
-        query_HTD.view(K, 1, H // K, T, D),
-        key_KTD.unsqueeze(0),
-        value_KTD.unsqueeze(0),
-        (empty, empty),
-        causal_bias(T, query_HTD.device, query_HTD.dtype),
-    )
-    return out.view(H, T, D)
+    """Causal attention of one sequence. Returns (T, H, D)."""
+    if query_HTD.device.type == "cpu":
+        return flash_attention.attend(query_HTD, key_KTD, value_KTD, 0, [query_HTD.shape[1]])
+    return _attend_causally(query_HTD, key_KTD, value_KTD).transpose(0, 1)
 
 
 @dataclass(frozen=True)
@@ -214,8 +203,39 @@ class PackedLayout:
         del layer
         P = self.prefix_length
         query, key, value = query[0], key[0], value[0]
+        if query.device.type == "cpu":
+            return flash_attention.attend(query, key, value, P, self.packing.lengths).unsqueeze(0)
         prefix_key, prefix_value = key[:, :P].contiguous(), value[:, :P].contiguous()
-        own = attend_packed(self.packing, query[:, P:], key[:, P:], value[:, P:], (prefix_key, prefix_value))
+        own = _attend_padded(self.packing, query[:, P:], key[:, P:], value[:, P:], (prefix_key, prefix_value))
         if P:
-            own = torch.cat([attend_causally(query[:, :P], prefix_key, prefix_value), own], dim=1)
+            own = torch.cat([_attend_causally(query[:, :P], prefix_key, prefix_value), own], dim=1)
         return own.transpose(0, 1).unsqueeze(0)
+
+
+def _attend_padded(
+    packing: Packing, query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor, prefix_KPD: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Attention of the own tokens of packed examples, padded to the longest. Returns (H, T, D)."""
+    H, _, D = query_HTD.shape
+    K = key_KTD.shape[0]
+    B, L = len(packing.lengths), max(packing.lengths)
+    query = packing.pad(query_HTD).view(K, H // K, B, L, D).transpose(1, 2)
+    bias = causal_bias(L, query.device, query.dtype)
+    key_BKSD, value_BKSD = packing.pad(key_KTD).transpose(0, 1), packing.pad(value_KTD).transpose(0, 1)
+    out = joint_attention(query, key_BKSD, value_BKSD, prefix_KPD, bias)
+    return packing.unpad(out.transpose(1, 2).reshape(H, B, L, D))
+
+
+def _attend_causally(query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor) -> Tensor:
+    """Causal attention of one sequence. Returns (H, T, D)."""
+    H, T, D = query_HTD.shape
+    K = key_KTD.shape[0]
+    empty = key_KTD[:, :0]
+    out = joint_attention(
+        query_HTD.view(K, 1, H // K, T, D),
+        key_KTD.unsqueeze(0),
+        value_KTD.unsqueeze(0),
+        (empty, empty),
+        causal_bias(T, query_HTD.device, query_HTD.dtype),
+    )
+    return out.view(H, T, D)

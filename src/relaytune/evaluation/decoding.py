@@ -46,7 +46,7 @@ class _PrefixLayout:
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         assert layer == len(self.kept)
         self.kept.append((key[0].contiguous(), value[0].contiguous()))
-        return attend_causally(query[0], key[0], value[0]).transpose(0, 1).unsqueeze(0)
+        return attend_causally(query[0], key[0], value[0]).unsqueeze(0)
 
 
 class _Rows:
@@ -79,8 +79,7 @@ class _PrefillLayout:
         B, L = len(self.packing.lengths), max(self.packing.lengths)
         for store, new in ((self.rows.keys, key), (self.rows.values, value)):
             store[layer][self.first : self.first + B, :, :L] = self.packing.pad(new[0]).transpose(0, 1)
-        out = attend_packed(self.packing, query[0], key[0], value[0], self.rows.prefix[layer])
-        return out.transpose(0, 1).unsqueeze(0)
+        return attend_packed(self.packing, query[0], key[0], value[0], self.rows.prefix[layer]).unsqueeze(0)
 
 
 class _ExtendLayout:

@@ -9,8 +9,8 @@ RUNTIME_GIB = 0.5  # Python, torch, transformers and a tokenizer; on a GPU the C
 LORA_BYTES = 16  # float32: weight, gradient, two moments of Adam
 LOGIT_POSITIONS_AT_ONCE = 256  # the training loss makes logits in chunks of so many supervised positions
 LOGIT_COPIES = 2  # logits and their log-softmax, float32; the gradient is written over the latter
-# What the allocator holds, per byte of live tensors. CPU: see peak_training_memory_gib. GPU: not measured.
-ALLOCATOR_OVERHEAD = {"cpu": 2.1, "cuda": 1.2}
+# What the allocator holds, per byte of live tensors. CPU: benchmarks/plan_against_measured.py. GPU: not measured.
+ALLOCATOR_OVERHEAD = {"cpu": 1.95, "cuda": 1.2}
 SAFE_SHARE = 0.7  # of available memory; predictions are within 25%
 MAX_TOKENS = {"cpu": 4096, "cuda": 16384}  # larger products are no faster
 
@@ -33,24 +33,14 @@ def peak_training_memory_gib(
                          2 q      queries after rotation, output of the attention
                          2 k      keys after rotation, values
                          4 i      gate, silu(gate), up, their product
-        attention        heads × (own tokens × (prefix + longest own) + prefix²)   probabilities
+        attention        on a GPU: heads × (own tokens × (prefix + longest own) + prefix²) probabilities;
+                         on a CPU none, as they are made anew (core/flash_attention.py)
 
     Left out, each about 1%: rotation tables, norm statistics, the adapter's rank-r products, padding of
-    attention rows (examples of like length go together).
+    attention rows on a GPU (examples of like length go together).
 
-    Compared with the peak resident memory of training SmolLM2-135M (rank 16, float32, Linux, one CPU core,
-    shared prefix of 120 tokens):
-
-        tokens   longest own   measured GiB    predicted GiB
-           769            95   3.05, 3.34      3.27
-           808           103   3.19, 3.32      3.39
-          1457           101   5.39            5.24
-           769            95   2.88            3.27           products in bfloat16
-          1420           107   5.13            5.15           products in bfloat16
-           700           299   3.75            3.28           own lengths from 40 to 299
-
-    Live tensors are about half of this: where tensors that live on lie between tensors that do not, the C
-    library's heap keeps the holes. Tensors above 32 MiB lie outside that heap, so that large models will need
+    On a CPU the live tensors are about half of the peak: where tensors that live on lie between tensors that do not,
+    the C library's heap keeps the holes. Tensors above 32 MiB lie outside that heap, so that large models will need
     less than is predicted.
 
     Args:
@@ -69,7 +59,9 @@ def peak_training_memory_gib(
         + 2 * model.num_kv_heads * model.head_dim
         + 4 * model.intermediate_size
     )
-    probabilities = model.num_heads * (own_tokens * (prefix_tokens + longest_own_tokens) + prefix_tokens**2)
+    probabilities = 0
+    if hardware_device != "cpu":
+        probabilities = model.num_heads * (own_tokens * (prefix_tokens + longest_own_tokens) + prefix_tokens**2)
     activations = 4 * model.num_layers * (per_token * tokens_per_micro_batch + probabilities)
     logit_positions = min(supervised_tokens_per_micro_batch, LOGIT_POSITIONS_AT_ONCE)
     return (

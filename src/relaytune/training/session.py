@@ -115,9 +115,9 @@ def _train_with_bar(
 ) -> tuple[Trained, Any]:
     import torch
 
+    from relaytune.core.precision import products
     from relaytune.training.loop import train_adapter
     from relaytune.training.lora import add_lora
-    from relaytune.training.precision import products
 
     device = plan.hardware.device
     model = add_lora(load_model(folder, device), recipe.lora, recipe.base_model.name, recipe.training.seed)
