@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from relaytune.training.batching import example_at, examples_of_step, num_steps
+from relaytune.core.counts import num_steps
+from relaytune.training.batching import example_at, examples_of_step
 
 
 @pytest.mark.parametrize(("rows", "epochs", "per_step"), [(10, 3.0, 4), (7, 1.0, 8), (32, 2.5, 8), (5, 0.4, 1)])
@@ -38,3 +39,9 @@ def test_the_examples_per_step_do_not_change_the_walk() -> None:
         return [i for step in range(num_steps(30, 2, per_step)) for i in examples_of_step(step, 30, 2, per_step, 5)]
 
     assert walk(1) == walk(8) == walk(60)
+
+
+@pytest.mark.parametrize(("rows", "epochs", "per_step"), [(432, 3, 8), (7, 0.5, 4), (10, 1.25, 3), (10, 1.1, 11)])
+def test_the_last_step_is_never_empty(rows: int, epochs: float, per_step: int) -> None:
+    last = num_steps(rows, epochs, per_step) - 1
+    assert 1 <= len(examples_of_step(last, rows, epochs, per_step, seed=0)) <= per_step

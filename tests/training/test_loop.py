@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.errors import ModelError, RunError
 from relaytune.core.precision import products
 from relaytune.core.recipe import Lora, Training
@@ -15,7 +16,6 @@ from relaytune.core.results import TrainingStep
 from relaytune.training.handoff import write_handoff
 from relaytune.training.loop import mean_loss, train_adapter
 from relaytune.training.lora import add_lora, trainable
-from relaytune.training.loss import POSITIONS_AT_ONCE
 from small_model import random_examples, small_llama
 
 LORA = Lora(rank=4, alpha=8)
@@ -96,7 +96,7 @@ def test_every_step_is_reported_with_what_was_seen_so_far() -> None:
 
 def test_the_loss_of_many_positions_is_summed_over_all_chunks() -> None:
     examples = random_examples(80, prefix=4)
-    assert sum(len(example.completion_ids) for example in examples) > POSITIONS_AT_ONCE
+    assert sum(len(example.completion_ids) for example in examples) > LOGIT_POSITIONS_AT_ONCE
     model = adapted()
     together = mean_loss(model, examples, 4, 100_000)
     assert together == pytest.approx(mean_loss(model, examples, 4, 60), rel=1e-6)

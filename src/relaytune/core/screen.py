@@ -7,14 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+
+class _Time(ProgressColumn):
+    """The time left, and at the end the time it took."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.finished_time if task.finished else task.time_remaining
+        if seconds is None:
+            return Text("-:-- left")
+        minutes = f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+        return Text(f"in {minutes}" if task.finished else f"{minutes} left")
 
 
 class Bar:
@@ -50,14 +55,12 @@ class Screen:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar with elapsed and remaining time; where output is no terminal, the label and the last state only."""
+        """A bar with the time left, in 80 columns; where output is no terminal, its last state only."""
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _Time(),
             TextColumn("{task.fields[words]}"),
         )
         with Progress(*columns, console=self.console, refresh_per_second=2) as progress:

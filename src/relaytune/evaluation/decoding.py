@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from relaytune.core.attention import Packing, attend_causally, attend_packed, joint_attention
+from relaytune.core.counts import ANSWERS_AT_ONCE, LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.template import shared_prefix_length
-
-ROWS_AT_ONCE = 32
 
 
 @dataclass
@@ -83,16 +82,23 @@ class _PrefillLayout:
 
 
 class _ExtendLayout:
-    """L more tokens of the rows `begin:end`, behind what each already holds."""
+    """L more tokens of the rows `begin:end`, behind what each already holds: branches that do not see each other."""
 
-    def __init__(self, rows: _Rows, begin: int, end: int, num_new: int) -> None:
+    def __init__(self, rows: _Rows, begin: int, end: int, branch_lengths: Sequence[int]) -> None:
         self._rows = rows
         self._span = slice(begin, end)
         lengths = rows.lengths[begin:end]
-        self.positions_NL = lengths[:, None] + torch.arange(num_new, device=lengths.device)
-        self._row_N1 = torch.arange(begin, end, device=lengths.device)[:, None]
+        device, num_new = lengths.device, sum(branch_lengths)
+        branch_L = torch.tensor([b for b, n in enumerate(branch_lengths) for _ in range(n)], device=device)
+        depth_L = torch.tensor([place for n in branch_lengths for place in range(n)], device=device)
+        self.positions_NL = lengths[:, None] + depth_L
+        self._slots_NL = lengths[:, None] + torch.arange(num_new, device=device)
+        self._row_N1 = torch.arange(begin, end, device=device)[:, None]
         self._size = int(lengths.max()) + num_new
-        seen_NLS = torch.arange(self._size, device=lengths.device) <= self.positions_NL[..., None]
+        place_NS = torch.arange(self._size, device=device) - lengths[:, None]  # among the new tokens
+        own_LL = ((branch_L[:, None] == branch_L) & (depth_L[:, None] >= depth_L)).to(device)
+        own_NLS = own_LL[:, place_NS.clamp(0, num_new - 1)].transpose(0, 1) & (place_NS < num_new)[:, None]
+        seen_NLS = torch.where((place_NS < 0)[:, None], True, own_NLS)
         dtype = rows.keys[0].dtype
         bias_NLS = torch.zeros(seen_NLS.shape, dtype=dtype, device=lengths.device).masked_fill(~seen_NLS, float("-inf"))
         self._bias = bias_NLS[:, None, None]
@@ -101,7 +107,7 @@ class _ExtendLayout:
         N, H, L, D = query.shape
         K = key.shape[1]
         for store, new in ((self._rows.keys, key), (self._rows.values, value)):
-            store[layer][self._row_N1, :, self.positions_NL] = new.transpose(1, 2)
+            store[layer][self._row_N1, :, self._slots_NL] = new.transpose(1, 2)
         out = joint_attention(
             query.view(N, K, H // K, L, D).transpose(0, 1),
             self._rows.keys[layer][self._span, :, : self._size],
@@ -159,13 +165,13 @@ class _Decoder:
         self._active: list[int] = []  # prompt index of each row in the batch
         room = max_new_tokens
         if labels is not None:
-            room = max(room, len(labels.head) + max(len(tail) for tail in labels.tails))
+            room = max(room, len(labels.head) + sum(len(tail) - 1 for tail in labels.tails))
         longest = max((len(own) for own in self._own), default=0)
         prefix = _PrefixLayout()
         if prompts:
             self._hidden([list(prompts[0][: self._P])], [list(range(self._P))], prefix) if self._P else None
             self._rows = _Rows(
-                model, prefix.kept or self._no_prefix(model), min(ROWS_AT_ONCE, len(prompts)), longest + room
+                model, prefix.kept or self._no_prefix(model), min(ANSWERS_AT_ONCE, len(prompts)), longest + room
             )
 
     def _no_prefix(self, model: Any) -> list[tuple[Tensor, Tensor]]:
@@ -192,9 +198,9 @@ class _Decoder:
         ).last_hidden_state
         return hidden
 
-    def _extend(self, begin: int, ids_NL: list[list[int]]) -> Tensor:
+    def _extend(self, begin: int, ids_NL: list[list[int]], branch_lengths: Sequence[int] | None = None) -> Tensor:
         """Hidden states of more tokens behind the rows from `begin` on; lengths stay as they are."""
-        layout = _ExtendLayout(self._rows, begin, begin + len(ids_NL), len(ids_NL[0]))
+        layout = _ExtendLayout(self._rows, begin, begin + len(ids_NL), branch_lengths or [len(ids_NL[0])])
         return self._hidden(ids_NL, self._P + layout.positions_NL, layout)
 
     def _prefill(self) -> None:
@@ -217,22 +223,28 @@ class _Decoder:
         if labels.head:
             last_NC = self._extend(first, [labels.head] * len(group))[:, -1]
             lengths += len(labels.head)
-        start_NV = self._log_probs(last_NC)
-        columns = []
-        for tail in labels.tails:
-            total_N = start_NV[:, tail[0]]
-            if len(tail) > 1:
-                hidden_NLC = self._extend(first, [tail[:-1]] * len(group))
-                log_probs_NLV = self._log_probs(hidden_NLC)
-                targets = torch.tensor(tail[1:], device=self._device).expand(len(group), -1)
-                total_N = total_N + log_probs_NLV.gather(2, targets[..., None]).squeeze(2).sum(1)
-            columns.append(total_N)
+        start_NV = torch.nn.functional.linear(last_NC, self._head_VC).float().log_softmax(-1)
+        totals = start_NV[:, [tail[0] for tail in labels.tails]]
+        branches = [tail[:-1] for tail in labels.tails]  # all labels in one pass, side by side
+        if any(branches):
+            ids = [token for branch in branches for token in branch]
+            owners = [label for label, branch in enumerate(branches) for _ in branch]
+            targets = torch.tensor([token for tail in labels.tails for token in tail[1:]], device=self._device)
+            hidden_NLC = self._extend(first, [ids] * len(group), [len(branch) for branch in branches])
+            log_probs = self._log_probs(hidden_NLC.flatten(0, 1), targets.repeat(len(group))).view(len(group), -1)
+            totals.index_add_(1, torch.tensor(owners, device=self._device), log_probs)
         lengths -= len(labels.head)
-        for index, row in zip(group, torch.stack(columns, 1).tolist(), strict=True):
+        for index, row in zip(group, totals.tolist(), strict=True):
             self._results[index].label_log_probs = row
 
-    def _log_probs(self, hidden: Tensor) -> Tensor:
-        return torch.nn.functional.linear(hidden, self._head_VC).float().log_softmax(-1)
+    def _log_probs(self, hidden_MC: Tensor, targets_M: Tensor) -> Tensor:
+        """(M,) log-probabilities of the targets, in float32."""
+        parts = []
+        for begin in range(0, len(targets_M), LOGIT_POSITIONS_AT_ONCE):
+            chunk = slice(begin, begin + LOGIT_POSITIONS_AT_ONCE)
+            logits = torch.nn.functional.linear(hidden_MC[chunk], self._head_VC).float()
+            parts.append(-torch.nn.functional.cross_entropy(logits, targets_M[chunk], reduction="none"))
+        return torch.cat(parts)
 
     def _step(self) -> None:
         if self._active:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from relaytune.core.counts import ANSWERS_AT_ONCE, num_examples, num_steps
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize
 from relaytune.planning.model_size import layer_matrix_parameters
@@ -15,15 +16,9 @@ from relaytune.planning.precision import Precision, product_gflops
 # Share of the measured matrix-product speed that a training step reaches. Products in bfloat16 take so little
 # time that all the rest (norms, softmax, rotation), which stays in float32, weighs more.
 EFFICIENCY_TRAINING: dict[Precision, float] = {"float32": 0.55, "bfloat16_products": 0.2}
-EFFICIENCY_PREFILL: dict[Precision, float] = {"float32": 0.6, "bfloat16_products": 0.25}  # reading prompts
+EFFICIENCY_ANSWERING = 0.6
 DECODING_SECONDS_PER_GB_OF_WEIGHTS = 0.08  # one decoding step on a CPU reads all weights once
 DECODING_SECONDS_PER_GB_ON_GPU = 0.01  # the same on a GPU; not measured
-ANSWERS_AT_ONCE = 16  # rows decoded together
-
-
-def num_steps(recipe: Recipe, data: DataSize) -> int:
-    """Optimizer steps of the run; the last one may be smaller."""
-    return math.ceil(_num_examples(recipe, data) / recipe.training.examples_per_step)
 
 
 def training_seconds(
@@ -51,7 +46,8 @@ def training_seconds(
         tokens_per_micro_batch: the largest number of tokens of one forward pass.
     """
     settings = recipe.training
-    steps, examples = num_steps(recipe, data), _num_examples(recipe, data)
+    steps = num_steps(data.num_train, settings.num_epochs, settings.examples_per_step)
+    examples = num_examples(data.num_train, settings.num_epochs)
     own_tokens = examples * data.own_tokens_train / data.num_train
     micro_batches = steps * _micro_batches(own_tokens / steps, data, tokens_per_micro_batch)
     training = _forward_and_backward_flops(
@@ -73,9 +69,7 @@ def training_seconds(
     return (training + num_validations * validation) / flops_per_second
 
 
-def evaluation_seconds(
-    recipe: Recipe, data: DataSize, model: ModelSize, hardware: Hardware, precision: Precision
-) -> float:
+def evaluation_seconds(recipe: Recipe, data: DataSize, model: ModelSize, hardware: Hardware) -> float:
     """Predict the wall-clock of all answers that an evaluation needs, without loading and scoring.
 
     Counted are base, few_shot and tuned on the held-out rows, every few-shot trial on the validation rows, and
@@ -88,7 +82,6 @@ def evaluation_seconds(
         data: token counts of the splits.
         model: the base model's shape.
         hardware: measured speeds.
-        precision: of the products.
     """
     few_shot, max_new_tokens = recipe.evaluation.few_shot, recipe.evaluation.max_new_tokens
     answer_tokens = min(max_new_tokens, data.supervised_tokens_train / data.num_train)
@@ -99,7 +92,7 @@ def evaluation_seconds(
 
     def answering(rows: int, own_prompt_tokens: float, new_tokens: float, k: int = 0) -> float:
         prompt_tokens = data.shared_prefix_tokens + k * example_tokens + rows * own_prompt_tokens
-        return answering_seconds(model, hardware, precision, rows, prompt_tokens, new_tokens)
+        return answering_seconds(model, hardware, rows, prompt_tokens, new_tokens)
 
     return (
         answering(data.num_held_out, held_out_tokens, max_new_tokens)
@@ -113,12 +106,11 @@ def evaluation_seconds(
 def answering_seconds(
     model: ModelSize,
     hardware: Hardware,
-    precision: Precision,
     rows: int,
     prompt_tokens: float,
     new_tokens: float,
 ) -> float:
-    """Predict the wall-clock of greedy answers to `rows` prompts.
+    """Predict the wall-clock of greedy answers to `rows` prompts. Answers are always computed in float32.
 
     Reading prompts costs 2 N operations per token. A decoding step reads all weights (float32) once for
     ANSWERS_AT_ONCE rows, and costs 2 N and 2 × vocabulary × hidden operations for each.
@@ -126,7 +118,6 @@ def answering_seconds(
     Args:
         model: the base model's shape.
         hardware: measured speeds.
-        precision: of the products.
         rows: prompts to answer.
         prompt_tokens: of all prompts together, a shared prefix counted once.
         new_tokens: per answer.
@@ -134,16 +125,11 @@ def answering_seconds(
     per_token = 2 * layer_matrix_parameters(model)
     head = 2 * model.vocab_size * model.hidden_size
     flops = per_token * prompt_tokens + (per_token + head) * rows * new_tokens
-    flops_per_second = 1e9 * product_gflops(hardware, precision) * EFFICIENCY_PREFILL[precision]
+    flops_per_second = 1e9 * hardware.float32_gflops * EFFICIENCY_ANSWERING
     on_gpu = hardware.device == "cuda"
     per_gb = DECODING_SECONDS_PER_GB_ON_GPU if on_gpu else DECODING_SECONDS_PER_GB_OF_WEIGHTS
     decoding_steps = math.ceil(rows / ANSWERS_AT_ONCE) * new_tokens
     return flops / flops_per_second + decoding_steps * per_gb * 4 * model.num_parameters / 1e9
-
-
-def _num_examples(recipe: Recipe, data: DataSize) -> int:
-    # rounded, as in training: 1.1 × 10 is above 11 in binary, but means 11 examples
-    return round(recipe.training.num_epochs * data.num_train)
 
 
 def _micro_batches(own_tokens: float, data: DataSize, tokens_per_micro_batch: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.results import Hardware, ModelSize
 
 GIB = 2**30
 RUNTIME_GIB = 0.5  # Python, torch, transformers and a tokenizer; on a GPU the CUDA context
 LORA_BYTES = 16  # float32: weight, gradient, two moments of Adam
-LOGIT_POSITIONS_AT_ONCE = 256  # the training loss makes logits in chunks of so many supervised positions
 LOGIT_COPIES = 2  # logits and their log-softmax, float32; the gradient is written over the latter
 # What the allocator holds, per byte of live tensors. CPU: benchmarks/plan_against_measured.py. GPU: not measured.
 ALLOCATOR_OVERHEAD = {"cpu": 1.95, "cuda": 1.2}

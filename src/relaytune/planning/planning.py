@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from relaytune.core.counts import num_steps
 from relaytune.core.errors import MachineError
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize, Plan
-from relaytune.planning.duration import evaluation_seconds, num_steps, training_seconds
+from relaytune.planning.duration import evaluation_seconds, training_seconds
 from relaytune.planning.memory import (
     GIB,
     SAFE_SHARE,
@@ -64,12 +65,12 @@ def make_plan(
         model=model,
         precision=precision,
         precision_reason=reason,
-        num_steps=num_steps(recipe, data),
+        num_steps=num_steps(data.num_train, recipe.training.num_epochs, recipe.training.examples_per_step),
         max_tokens_per_micro_batch=max_tokens,
         peak_memory_gib=peak_gib(min(max_tokens, largest_step)),
         disk_gib=4 * (model.num_parameters + ADAPTER_COPIES * model.num_lora_parameters) / GIB,
         training_seconds=training_seconds(recipe, data, model, hardware, precision, max_tokens),
-        evaluation_seconds=evaluation_seconds(recipe, data, model, hardware, precision),
+        evaluation_seconds=evaluation_seconds(recipe, data, model, hardware),
         smallest_detectable_difference=detectable_difference,
         warnings=(),
     )

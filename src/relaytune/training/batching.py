@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Sequence
 
+from relaytune.core.counts import num_examples
 from relaytune.core.template import EncodedExample
 
 
-def num_steps(num_examples: int, num_epochs: float, examples_per_step: int) -> int:
-    """Optimizer steps of a run."""
-    return math.ceil(round(num_epochs * num_examples) / examples_per_step)
-
-
-def example_at(position: int, num_examples: int, seed: int) -> int:
+def example_at(position: int, num_rows: int, seed: int) -> int:
     """Index of the example at a position of the run: every epoch is a permutation made of seed and epoch."""
-    epoch, place = divmod(position, num_examples)
-    return _permutation(num_examples, seed, epoch)[place]
+    epoch, place = divmod(position, num_rows)
+    return _permutation(num_rows, seed, epoch)[place]
 
 
-def examples_of_step(step: int, num_examples: int, num_epochs: float, examples_per_step: int, seed: int) -> list[int]:
+def examples_of_step(step: int, num_rows: int, num_epochs: float, examples_per_step: int, seed: int) -> list[int]:
     """Indices of the examples of one step (counted from 0). Only the run's last step may be smaller."""
-    end = min((step + 1) * examples_per_step, round(num_epochs * num_examples))
-    return [example_at(position, num_examples, seed) for position in range(step * examples_per_step, end)]
+    end = min((step + 1) * examples_per_step, num_examples(num_rows, num_epochs))
+    return [example_at(position, num_rows, seed) for position in range(step * examples_per_step, end)]
 
 
 _permutations: dict[tuple[int, int, int], list[int]] = {}
 
 
-def _permutation(num_examples: int, seed: int, epoch: int) -> list[int]:
-    key = (num_examples, seed, epoch)
+def _permutation(num_rows: int, seed: int, epoch: int) -> list[int]:
+    key = (num_rows, seed, epoch)
     if key not in _permutations:
         _permutations.clear()
-        order = list(range(num_examples))
+        order = list(range(num_rows))
         digest = hashlib.sha256(f"relaytune order {seed} {epoch}".encode()).digest()
         random.Random(int.from_bytes(digest)).shuffle(order)
         _permutations[key] = order

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from relaytune.core.counts import num_steps
 from relaytune.core.errors import RunError
 from relaytune.core.packing import pack
 from relaytune.core.recipe import Training
 from relaytune.core.results import TrainingStep
 from relaytune.core.template import EncodedExample, shared_prefix_length
-from relaytune.training.batching import cut, examples_of_step, num_steps
+from relaytune.training.batching import cut, examples_of_step
 from relaytune.training.lora import trainable
 from relaytune.training.loss import summed_loss
 from relaytune.training.schedule import learning_rate

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.packing import PackedRow
-
-POSITIONS_AT_ONCE = 256  # × vocabulary × 4 bytes of logits: 50 MB for SmolLM2
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -22,8 +21,8 @@ class _HeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden_MC: Tensor, head_VC: Tensor, targets_M: Tensor, weights_M: Tensor) -> Tensor:
         grad = torch.empty_like(hidden_MC)
         total = hidden_MC.new_zeros((), dtype=torch.float32)
-        for begin in range(0, len(targets_M), POSITIONS_AT_ONCE):
-            chunk = slice(begin, begin + POSITIONS_AT_ONCE)
+        for begin in range(0, len(targets_M), LOGIT_POSITIONS_AT_ONCE):
+            chunk = slice(begin, begin + LOGIT_POSITIONS_AT_ONCE)
             targets = targets_M[chunk].unsqueeze(1)
             log_probs = F.linear(hidden_MC[chunk], head_VC).float().log_softmax(dim=-1)
             weights = weights_M[chunk].unsqueeze(1)

@@ -130,10 +130,10 @@ def _train_with_bar(
         def show(step: TrainingStep) -> None:
             nonlocal latest
             if step.validation_loss is not None:
-                latest = f"  validation {step.validation_loss:.3f}"
+                latest = f" val {step.validation_loss:.3f}"
             bar.update(
                 step.step,
-                f"loss {step.train_loss:.3f}{latest}  {step.num_tokens / step.seconds:,.0f} tokens/s",
+                f"loss {step.train_loss:.3f}{latest} {step.num_tokens / step.seconds:,.0f} tokens/s",
             )
 
         trained = train_adapter(model, train, validation, recipe.training, plan.max_tokens_per_micro_batch, show)
