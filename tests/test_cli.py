@@ -129,6 +129,12 @@ def test_a_command_that_comes_too_early_names_the_one_that_comes_first(
     assert _nothing_was_made(tmp_path)
 
 
+def test_status_repeats_the_options_in_the_next_command(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    done = relaytune(tmp_path, "status", "recipe.yaml", "--runs", "my runs", "--set", "training.num_epochs=1")
+    assert done.stdout.endswith("Next: relaytune run recipe.yaml --runs 'my runs' --set training.num_epochs=1\n")
+
+
 def test_status_of_a_run_that_has_not_begun_names_the_next_command_and_writes_nothing(tmp_path: Path) -> None:
     write_task(tmp_path)
     done = relaytune(tmp_path, "status", "recipe.yaml")

@@ -220,10 +220,10 @@ def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 
     job = _job(recipe, runs, set_, as_json)
     rows = standing(job)
-    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, rows, recipe))
+    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, rows))
 
 
-def _status_text(job: Job, rows: Sequence[StageStanding], recipe: Path) -> str:
+def _status_text(job: Job, rows: Sequence[StageStanding]) -> str:
     lines = [f"Run folder: {job.run.path}"]
     lines += [
         f"  {row.stage:14} {f'relaytune {row.command}':20} "
@@ -233,7 +233,7 @@ def _status_text(job: Job, rows: Sequence[StageStanding], recipe: Path) -> str:
     ]
     unfinished = [row for row in rows if row.state != "done"]
     lines.append(
-        f"Next: relaytune run {recipe}"
+        f"Next: {job.command('run')}"
         if unfinished
         else "Everything is done. Change the recipe or the data and run again."
     )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from relaytune.core.contract import Contract, read_answer
+from relaytune.core.contract import Contract, label_span, read_answer
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -179,3 +179,25 @@ def test_a_contract_knows_its_kind_and_its_labels() -> None:
     labels = Contract(labels=("yes", "no"))
     assert (labels.kind, labels.allowed_labels) == ("labels", ("yes", "no"))
     assert (Contract(regex="a").kind, Contract(free_text="a").kind) == ("regex", "free_text")
+
+
+@pytest.mark.parametrize(
+    ("completion", "marked"),
+    [
+        ('{"priority": "low", "reason": "it says \\"priority\\": \\"high\\""}', "low"),
+        ('{"reason": "\\"priority\\": \\"low\\"", "priority":"high"}', "high"),
+        ('{"priority" :\n "très haute"}', "très haute"),
+        (r'{"priority": "tr\u00e8s haute"}', r"tr\u00e8s haute"),
+        ('{"priority": "nobody knows"}', ""),
+        ("no JSON", ""),
+    ],
+)
+def test_the_label_is_found_where_it_stands_however_it_is_written(completion: str, marked: str) -> None:
+    schema = {"properties": {"priority": {"enum": ["low", "high", "très haute"]}}}
+    begin, end = label_span(Contract(json_schema=schema, label="priority"), completion)
+    assert completion[begin:end] == marked
+
+
+def test_a_bare_label_is_the_whole_answer_and_other_contracts_have_none() -> None:
+    assert label_span(Contract(labels=("yes", "no")), "yes") == (0, 3)
+    assert label_span(Contract(regex=".*"), "yes") == (0, 0)

@@ -12,6 +12,8 @@ import pytest
 
 from relaytune.core.errors import DataError, MachineError
 from relaytune.core.files import (
+    folder_replaced,
+    no_space_explained,
     read_json,
     read_jsonl,
     sha256_of_file,
@@ -162,3 +164,29 @@ def test_hashes_are_sha256_of_the_utf8_bytes(tmp_path: Path) -> None:
     path.write_bytes("größe".encode())
     assert sha256_of_text("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256_of_file(path) == sha256_of_text("größe")
+
+
+def test_a_full_disk_is_told_plainly_also_where_safetensors_meets_it(tmp_path: Path) -> None:
+    class SafetensorError(Exception):
+        """As safetensors raises it: no OSError, the number in its text alone."""
+
+    with pytest.raises(MachineError, match="the disk is full"), no_space_explained(tmp_path):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def test_a_folder_that_could_not_be_replaced_is_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "card.md").write_text("old")
+    rename = Path.rename
+
+    def stopped(self: Path, target: Path) -> Path:
+        if target == folder and not self.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt), folder_replaced(folder) as new:
+        (new / "card.md").write_text("new")
+    assert (folder / "card.md").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]

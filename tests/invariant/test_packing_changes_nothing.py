@@ -51,7 +51,8 @@ def one_by_one(model: Any, examples: Sequence[EncodedExample]) -> tuple[float, d
     for example in examples:
         logits = model(input_ids=torch.tensor([example.ids]), use_cache=False).logits[0]
         start = len(example.prompt_ids) - 1
-        loss = F.cross_entropy(logits[start:-1], torch.tensor(example.completion_ids), reduction="sum")
+        losses = F.cross_entropy(logits[start:-1], torch.tensor(example.completion_ids), reduction="none")
+        loss = losses @ torch.tensor(example.weights)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     return total, {name: weight.grad.clone() for name, weight in trainable(model).items() if weight.grad is not None}
@@ -81,19 +82,23 @@ def assert_same(one: tuple[float, dict[str, Tensor]], other: tuple[float, dict[s
 
 @pytest.mark.parametrize("max_tokens", [1, 60, 150, 10_000])
 @pytest.mark.parametrize("prefix", [0, 1, 23])
-def test_loss_and_gradients_do_not_depend_on_the_cut_into_micro_batches(prefix: int, max_tokens: int) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_and_gradients_do_not_depend_on_the_cut_into_micro_batches(
+    prefix: int, max_tokens: int, weighted: bool
+) -> None:
     model = with_adapter(small_llama())
-    examples = random_examples(8, prefix)
+    examples = random_examples(8, prefix, weighted=weighted)
     assert shared_prefix_length([example.prompt_ids for example in examples]) == prefix
     expected = loss_and_gradients(model, examples, prefix, max_tokens=10_000)
     assert_same(loss_and_gradients(model, examples, prefix, max_tokens), expected, 1e-5)
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 23])
-def test_a_packed_row_gives_what_each_example_gives_alone_in_plain_transformers(prefix: int) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_packed_row_gives_what_each_example_gives_alone_in_plain_transformers(prefix: int, weighted: bool) -> None:
     model = with_adapter(small_llama())
     twin = plain_twin(model, small_llama("eager"))
-    examples = random_examples(7, prefix)
+    examples = random_examples(7, prefix, weighted=weighted)
     assert_same(loss_and_gradients(model, examples, prefix, 10_000), one_by_one(twin, examples), 1e-5)
 
 

@@ -146,9 +146,15 @@ def label_span(contract: Contract, completion: str) -> tuple[int, int]:
         return 0, 0
     if contract.json_schema is None:
         return 0, len(completion)
-    found = re.search(rf"{re.escape(json.dumps(contract.label))}\s*:\s*({re.escape(json.dumps(label))})", completion)
+    key, value = _spellings(contract.label or ""), _spellings(label)
+    found = re.search(rf"(?:{key})\s*:\s*({value})", completion)
     # inside the quotation marks, which every label shares
     return (found.start(1) + 1, found.end(1) - 1) if found else (0, 0)
+
+
+def _spellings(text: str) -> str:
+    """A pattern for a JSON string with its letters as they are or escaped."""
+    return "|".join(re.escape(json.dumps(text, ensure_ascii=ascii_only)) for ascii_only in (False, True))
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -42,16 +42,18 @@ def no_space_explained(path: Path) -> Iterator[None]:
     """Turn a full disk, or a folder that cannot be written, into one clear error."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        # safetensors has an error of its own, which names the system's only in its text
+        if number in (errno.ENOSPC, errno.EDQUOT) or "(os error 28)" in str(error):
             raise MachineError(
                 f"{path}: the disk is full; nothing half-written was left. Free some space and run again."
             ) from error
-        if error.errno in (
+        if number in (
             errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
         ):  # fmt: skip
             raise MachineError(
-                f"{path}: cannot be written ({error.strerror}). Choose another folder with --runs."
+                f"{path}: cannot be written ({os.strerror(number)}). Choose another folder with --runs."
             ) from error
         raise
 
@@ -65,9 +67,13 @@ def folder_replaced(folder: Path) -> Iterator[Path]:
         try:
             yield new
             old = new.with_name(f"{new.name}.old")
-            if folder.exists():
-                folder.rename(old)
-            new.rename(folder)
+            try:
+                if folder.exists():
+                    folder.rename(old)
+                new.rename(folder)
+            finally:
+                if old.exists() and not folder.exists():  # stopped between the two: the old one is still the good one
+                    old.rename(folder)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(new, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from relaytune.core.records import data_hash, read_examples
 from relaytune.core.run_folder import RunFolder, Stage
 from relaytune.core.screen import Screen
 
+DEFAULT_RUNS = Path("runs")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -25,6 +28,16 @@ class Job:
     recipe_path: Path
     run: RunFolder
     screen: Screen
+    overrides: tuple[str, ...] = ()
+
+    def command(self, verb: str) -> str:
+        """A command line for this very job, to be typed."""
+        words = ["relaytune", verb, str(self.recipe_path)]
+        if self.run.path.parent != DEFAULT_RUNS:
+            words += ["--runs", str(self.run.path.parent)]
+        for override in self.overrides:
+            words += ["--set", override]
+        return shlex.join(words)
 
     @cached_property
     def model(self) -> ModelFolder:
@@ -64,7 +77,7 @@ class Job:
             RunError: it is not there yet.
         """
         if not path.exists():
-            raise RunError(f"{path}: not there yet. Run `relaytune {made_by} {self.recipe_path}` first.")
+            raise RunError(f"{path}: not there yet. Run `{self.command(made_by)}` first.")
         return path
 
     def stage(self, name: str, inputs: Mapping[str, Any]) -> Stage:
@@ -90,13 +103,19 @@ class Job:
         return True
 
 
-def open_job(recipe_path: Path, runs: Path, overrides: Sequence[str], screen: Screen) -> Job:
-    """Read and check the recipe; nothing is written yet.
+def open_job(
+    recipe_path: Path | str,
+    runs: Path | str = DEFAULT_RUNS,
+    overrides: Sequence[str] = (),
+    screen: Screen | None = None,
+) -> Job:
+    """Read and check the recipe; nothing is written yet. Without a screen nothing is shown.
 
     Raises:
         RecipeError: the recipe is wrong.
     """
+    recipe_path, screen = Path(recipe_path), screen or Screen.silent()
     recipe = load_recipe(recipe_path, overrides)
     if overrides:
         screen.say(f"Overridden: {', '.join(overrides)}")
-    return Job(recipe, recipe_path, RunFolder(runs / recipe.name), screen)
+    return Job(recipe, recipe_path, RunFolder(Path(runs) / recipe.name), screen, tuple(overrides))

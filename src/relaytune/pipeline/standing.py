@@ -54,7 +54,7 @@ def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:
     rows = [row for stage in stages if (row := _stage_standing(job, stage)).state not in allowed]
     if rows:
         lines = [f"  - {row.stage} (made by `relaytune {row.command}`): {row.state}" for row in rows]
-        advice = f"Run `relaytune run {job.recipe_path}`: it makes anew what has to be."
+        advice = f"Run `{job.command('run')}`: it makes anew what has to be."
         raise RunError("\n".join([f"{job.run.path}: not up to date", *lines, advice]))
 
 

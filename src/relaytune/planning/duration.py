@@ -15,7 +15,7 @@ from relaytune.planning.precision import Precision, product_gflops
 
 # Share of the measured matrix-product speed that a training step reaches. Products in bfloat16 take so little
 # time that all the rest (norms, softmax, rotation), which stays in float32, weighs more.
-EFFICIENCY_TRAINING: dict[Precision, float] = {"float32": 0.55, "bfloat16_products": 0.2}
+EFFICIENCY_TRAINING: dict[Precision, float] = {"float32": 0.45, "bfloat16_products": 0.13}
 EFFICIENCY_ANSWERING = 0.6
 DECODING_SECONDS_PER_GB_OF_WEIGHTS = 0.08  # one decoding step on a CPU reads all weights once
 DECODING_SECONDS_PER_GB_ON_GPU = 0.01  # the same on a GPU; not measured

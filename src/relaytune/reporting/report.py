@@ -270,6 +270,7 @@ def _pip_install(provenance: Sequence[Provenance]) -> str:
     if not provenance:
         return ""
     record = provenance[-1]
-    versions = {"relaytune": record.relaytune, **record.libraries}
-    versions.pop("python", None)
-    return "pip install " + " ".join(f"{name}=={version.split('+')[0]}" for name, version in versions.items())
+    versions = {name: version for name, version in record.libraries.items() if name != "python"}
+    return f"# relaytune {record.relaytune}, and what it ran with\npip install " + " ".join(
+        f"{name}=={version.split('+')[0]}" for name, version in versions.items()
+    )

@@ -14,11 +14,11 @@ from relaytune.core.contract import label_span
 from relaytune.core.files import write_json, write_jsonl
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template
 from relaytune.core.recipe import Recipe
-from relaytune.core.records import Example, data_hash, read_examples
+from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
 from relaytune.core.run_folder import RunFolder, library_versions, now
 from relaytune.core.screen import Screen
-from relaytune.core.template import ChatTemplate, EncodedExample
+from relaytune.core.template import EncodedExample
 
 if TYPE_CHECKING:
     from relaytune.training.loop import Trained
@@ -36,8 +36,14 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
     folder = find_model(recipe.base_model, screen.say)
     template = load_template(folder)
     rows, validation_rows = read_examples(run.train), read_examples(run.validation)
-    encoded = [_weighted(recipe, template, row) for row in rows]
-    validation = [_weighted(recipe, template, row) for row in validation_rows]
+    spans = [label_span(recipe.contract, row.completion) for row in (*rows, *validation_rows)]
+    if recipe.training.label_weight != 1 and (unmarked := spans.count((0, 0))):
+        screen.say(f"label_weight: {unmarked} of {len(spans)} answers hold no label; their tokens all weigh 1.")
+    weighted = [
+        template.encode(row, span, recipe.training.label_weight)
+        for row, span in zip((*rows, *validation_rows), spans, strict=True)
+    ]
+    encoded, validation = weighted[: len(rows)], weighted[len(rows) :]
     shown = tuple(template.decode(example.completion_ids, special=True) for example in encoded[:3])
     screen.say("Supervised tokens of three examples (everything else is context and teaches nothing):")
     for text in shown:
@@ -98,11 +104,6 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
         *(session / name for name in ("session.json", "metrics.jsonl", "environment.json")),
         *sorted(handoff.iterdir()),
     ]
-
-
-def _weighted(recipe: Recipe, template: ChatTemplate, example: Example) -> EncodedExample:
-    span = label_span(recipe.contract, example.completion)
-    return template.encode(example, span, recipe.training.label_weight)
 
 
 def _train_with_bar(
