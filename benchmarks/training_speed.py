@@ -1,9 +1,10 @@
 """Training speed on this CPU: relaytune against TRL's SFTTrainer, same examples, order, LoRA and optimizer, in one run.
 
-    python benchmarks/training_speed.py --steps 6
+    python benchmarks/training_speed.py
 
-Needs trl and datasets besides relaytune[train]. Each side is a process of its own. The best step of each counts, as
-the machine may be disturbed; losses of every step are compared. Prints the measured matrix product too.
+Needs trl and datasets besides relaytune[train]. Each side is a process of its own. The sides take turns, and the best
+step of each counts, as the machine may be disturbed; losses of every step are compared. Prints the measured matrix
+product too.
 """
 
 from __future__ import annotations
@@ -27,63 +28,63 @@ from relaytune.training.batching import examples_of_step
 PEER = Path(__file__).parent / "peers" / "trl_sft.py"
 RECIPE = Path("examples/tickets/recipe.yaml")
 MAX_TOKENS = 4096
-# TRL as shipped, and with its head kept to the supervised positions (peers/trl_sft.py says how)
-PEERS: tuple[dict[str, Any], ...] = (
-    {"precision": "float32", "head": "trl"},
-    {"precision": "float32", "head": "supervised"},
-    {"precision": "bfloat16_products", "head": "trl"},
-    {"precision": "bfloat16_products", "head": "supervised"},
-)
+PRECISIONS = ("float32", "bfloat16_products")  # of products; peers/trl_sft.py says how TRL is set up
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
     parser.add_argument("--micro-batch", type=int, default=8, help="TRL's; ours is the planner's")
-    parser.add_argument("--ours", nargs=3, metavar=("JOB", "PRECISION", "RESULT"), help=argparse.SUPPRESS)
+    parser.add_argument("--ours", nargs=2, metavar=("JOB", "RESULT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ours:
         train_ours(*arguments.ours)
         return
     with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), arguments.steps, arguments.micro_batch)
+        compare(Path(folder), arguments.steps, arguments.rounds, arguments.micro_batch)
 
 
-def compare(folder: Path, num_steps: int, micro_batch: int) -> None:
+def compare(folder: Path, num_steps: int, rounds: int, micro_batch: int) -> None:
     job = make_job(num_steps, micro_batch)
-    job_file = folder / "job.json"
-    job_file.write_text(json.dumps(job))
     hardware = measure_hardware(folder)
     print(
         f"{hardware.name}, {hardware.num_cores} cores; matrix product {hardware.float32_gflops:.0f} GFLOP/s in "
         f"float32, {hardware.bfloat16_products_gflops:.0f} with bfloat16 products"
     )
-    ours: dict[str, dict[str, Any]] = {}
-    for precision in ("float32", "bfloat16_products"):
-        result = folder / "ours.json"
-        run([__file__, "--ours", str(job_file), precision, str(result)])
-        ours[precision] = json.loads(result.read_text())
-        show(f"relaytune {precision}", ours[precision], job, None)
-    for variant in PEERS:
-        job_file.write_text(json.dumps({**job, **variant}))
-        result = folder / "trl.json"
-        run([str(PEER), str(job_file), str(result)])
-        show(f"TRL {variant['precision']}, head {variant['head']}", json.loads(result.read_text()), job, ours)
+    for precision in PRECISIONS:
+        sides = {"relaytune": None, "TRL as shipped": "trl", "TRL, head at supervised positions": "supervised"}
+        measured = [
+            {name: run(folder, {**job, "precision": precision}, head) for name, head in sides.items()}
+            for _ in range(rounds)
+        ]
+        best = {name: min(second for turn in measured for second in turn[name]["step_seconds"]) for name in sides}
+        print(f"{precision}")
+        for name in sides:
+            peak = max(turn[name]["peak_rss_mib"] for turn in measured)
+            line = f"  {name:34} {job['examples_per_step'] / best[name]:5.2f} examples/s  peak {peak:5.0f} MiB"
+            if name != "relaytune":
+                losses = zip(measured[0]["relaytune"]["losses"], measured[0][name]["losses"], strict=True)
+                apart = max(abs(one - other) for one, other in losses)
+                line += (
+                    f"  relaytune is {best[name] / best['relaytune']:.2f}× as fast; losses at most {apart:.4f} apart"
+                )
+            print(line, flush=True)
 
 
-def run(arguments: list[str]) -> None:
-    subprocess.run([sys.executable, "-W", "ignore", *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-def show(name: str, result: dict[str, Any], job: dict[str, Any], ours: dict[str, dict[str, Any]] | None) -> None:
-    speed = job["examples_per_step"] / min(result["step_seconds"])
-    line = f"{name:42} {speed:5.2f} examples/s  peak {result['peak_rss_mib']:5.0f} MiB"
-    if ours is not None:
-        same = ours["float32" if "float32" in name else "bfloat16_products"]
-        ratio = job["examples_per_step"] / min(same["step_seconds"]) / speed
-        apart = max(abs(one - other) for one, other in zip(same["losses"], result["losses"], strict=True))
-        line += f"  relaytune in this precision is {ratio:.2f}× as fast; losses at most {apart:.4f} apart"
-    print(line, flush=True)
+def run(folder: Path, job: dict[str, Any], head: str | None) -> dict[str, Any]:
+    """Train with relaytune (no head named) or with TRL, in a process of its own."""
+    job_file, result_file = folder / "job.json", folder / "result.json"
+    job_file.write_text(json.dumps(job if head is None else {**job, "head": head}))
+    command = [__file__, "--ours"] if head is None else [str(PEER)]
+    subprocess.run(
+        [sys.executable, "-W", "ignore", *command, str(job_file), str(result_file)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    result: dict[str, Any] = json.loads(result_file.read_text())
+    return result
 
 
 def make_job(num_steps: int, micro_batch: int) -> dict[str, Any]:
@@ -110,7 +111,6 @@ def make_job(num_steps: int, micro_batch: int) -> dict[str, Any]:
         "warmup_steps": recipe.training.warmup_steps,
         "weight_decay": recipe.training.weight_decay,
         "max_grad_norm": recipe.training.max_grad_norm,
-        "precision": "float32",
         "seed": seed,
         "initial_adapter": None,
         "threads": 2,
@@ -121,7 +121,7 @@ def as_row(example: Example) -> dict[str, Any]:
     return {"messages": list(example.messages), "completion": example.completion}
 
 
-def train_ours(job_file: str, precision: str, result_file: str) -> None:
+def train_ours(job_file: str, result_file: str) -> None:
     import resource
 
     import torch
@@ -140,7 +140,7 @@ def train_ours(job_file: str, precision: str, result_file: str) -> None:
     ]
     model = add_lora(load_model(folder, "cpu"), recipe.lora, recipe.base_model.name, job["seed"])
     settings = recipe.training.model_copy(update={"num_epochs": 1.0, "validations_per_epoch": 1})
-    with products(precision):  # type: ignore[arg-type]
+    with products(job["precision"]):
         trained = train_adapter(model, rows, rows[:1], settings, MAX_TOKENS)
     seconds = [step.seconds for step in trained.steps]
     result = {

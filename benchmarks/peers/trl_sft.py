@@ -16,7 +16,7 @@ result.json holds step_seconds (everything between two optimizer steps), losses 
 step), peak_rss_mib (of the whole process) and versions.
 
 What was tried for TRL 1.16.0 with transformers 5.23.0, torch 2.13.0, SmolLM2-135M, rows of about 260 tokens, AMX, on
-one shared core (differences below a tenth were within noise):
+one shared core (differences below a quarter may be noise):
     micro_batch         of 16 a step: 8 and 4 alike, 16 a third slower and 13.8 GiB against 7.7 and 4.7
     gradient_checkpointing   off: on is TRL's default and recomputes every activation
     loss                TRL's fused head cannot be turned off. Without Triton it scores all positions, not only

@@ -1,6 +1,7 @@
 """How long training and evaluation will take: operations divided by measured speed.
 
-The constants were set by hand on one CPU core; predictions are of the right order, not exact.
+The constants come from whole runs on two shared cores with AMX (benchmarks/README.md). On such a machine one step can
+take twice the time of another, so predictions are of the right order, not exact.
 """
 
 from __future__ import annotations
