@@ -34,13 +34,15 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best_weights() -> Non
     model = adapted()
     examples = random_examples(16, prefix=12)
     trained = train_adapter(model, examples[:12], examples[:4], settings(num_epochs=12), 10_000)
-    assert trained.best_validation_loss < trained.first_validation_loss
+    best = trained.progress
+    assert best.first_validation_loss is not None
+    assert best.best_validation_loss < best.first_validation_loss
     losses = {step.step: step.validation_loss for step in trained.steps if step.validation_loss is not None}
-    assert trained.best_validation_loss == min(losses.values()) == losses[trained.best_step]
+    assert best.best_validation_loss == min(losses.values()) == losses[best.best_step]
     with torch.no_grad():
         for name, weight in trainable(model).items():
-            weight.copy_(trained.best_weights[name])
-    assert mean_loss(model, examples[:4], 12, 10_000) == pytest.approx(trained.best_validation_loss, rel=1e-6)
+            weight.copy_(best.best_weights[name])
+    assert mean_loss(model, examples[:4], 12, 10_000) == pytest.approx(best.best_validation_loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("max_tokens", [1, 90])
@@ -73,7 +75,7 @@ def test_training_stops_early_when_validation_no_longer_improves_and_says_so() -
     trained = train_adapter(adapted(), examples[:8], examples[8:], shortened, 10_000)
     assert trained.stopped_early
     assert trained.steps[-1].step < 120
-    assert trained.best_step < trained.steps[-1].step
+    assert trained.progress.best_step < trained.steps[-1].step
 
 
 def test_a_loss_that_is_no_longer_a_number_stops_the_run_with_advice() -> None:
@@ -88,10 +90,12 @@ def test_a_loss_that_is_no_longer_a_number_stops_the_run_with_advice() -> None:
 def test_every_step_is_reported_with_what_was_seen_so_far() -> None:
     heard: list[TrainingStep] = []
     examples = random_examples(14, prefix=5)
-    trained = train_adapter(adapted(), examples[:10], examples[10:], settings(num_epochs=1), 10_000, heard.append)
+    trained = train_adapter(
+        adapted(), examples[:10], examples[10:], settings(num_epochs=1), 10_000, lambda step, *_: heard.append(step)
+    )
     assert tuple(heard) == trained.steps
     assert [step.num_examples for step in heard] == [4, 8, 10]
-    assert trained.num_supervised_tokens == sum(len(example.completion_ids) for example in examples[:10])
+    assert trained.progress.num_supervised_tokens == sum(len(example.completion_ids) for example in examples[:10])
 
 
 def test_the_loss_of_many_positions_is_summed_over_all_chunks() -> None:
@@ -114,7 +118,7 @@ def test_a_handoff_loads_in_plain_peft_and_gives_the_same_outputs(tmp_path: Path
     model = adapted()
     examples = random_examples(12, prefix=6)
     trained = train_adapter(model, examples[:8], examples[8:], settings(), 10_000)
-    write_handoff(tmp_path / "000008", model, trained.best_weights, {"step": 8})
+    write_handoff(tmp_path / "000008", model, trained.progress.best_weights, {"step": 8})
     assert {path.name for path in (tmp_path / "000008").iterdir()} == {
         "handoff.json",
         "adapter_config.json",

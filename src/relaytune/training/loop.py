@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,20 +20,38 @@ from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.batching import cut, examples_of_step
 from relaytune.training.lora import trainable
 from relaytune.training.loss import summed_loss
-from relaytune.training.schedule import learning_rate
+from relaytune.training.schedule import learning_rate, rewarming
+
+
+@dataclass
+class Progress:
+    """Where a run stands. With the adapter's weights and the optimizer's moments it is all that a session hands on;
+    which examples come next follows from `step` and the recipe's seed.
+    """
+
+    step: int = 0
+    num_tokens: int = 0
+    num_supervised_tokens: int = 0
+    rewarmed_from: int | None = None  # the step after which the last `continue` began
+    first_validation_loss: float | None = None
+    best_step: int = 0
+    best_validation_loss: float = math.inf
+    validations_without_better: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What the loop brings home: every step, and the adapter with the best validation loss."""
+    """What the loop brings home. Not `finished`: the session was stopped and the next one goes on."""
 
-    steps: tuple[TrainingStep, ...]
-    num_supervised_tokens: int
-    first_validation_loss: float
-    best_step: int
-    best_validation_loss: float
-    best_weights: dict[str, Tensor]
+    steps: tuple[TrainingStep, ...]  # of this session
+    progress: Progress
+    finished: bool
     stopped_early: bool
+
+
+# hears of every step; True ends the session
+AfterStep = Callable[[TrainingStep, Progress, torch.optim.AdamW], bool | None]
 
 
 def train_adapter(
@@ -42,12 +60,26 @@ def train_adapter(
     validation: Sequence[EncodedExample],
     settings: Training,
     max_tokens: int,
-    on_step: Callable[[TrainingStep], None] = lambda _: None,
+    after_step: AfterStep = lambda *_: False,
+    progress: Progress | None = None,
+    moments: dict[str, dict[str, Tensor]] | None = None,
+    rewarm_steps: int = 0,
 ) -> Trained:
-    """Train the adapter of `model` in place.
+    """Train the adapter of `model` in place, from where `progress` stands to the run's end or until told to stop.
 
     A step's loss is the sum over its supervised tokens divided by their number (by their weights, where they differ),
     so that the update does not depend on how `max_tokens` (tokens of one forward pass) cuts the step.
+
+    Args:
+        model: a base model with an adapter (training/lora.py) that holds the weights to go on from.
+        train: all training examples, in the order of the frozen file.
+        validation: examples whose loss chooses the step that is kept.
+        settings: of the run, not of the session.
+        max_tokens: the largest number of tokens of one forward pass.
+        after_step: called after every step.
+        progress: None begins a new run; it is changed in place.
+        moments: the optimizer's, by weight name, to resume exactly; None begins with a fresh optimizer.
+        rewarm_steps: after a `continue`, steps over which the learning rate climbs back to the run's schedule.
 
     Raises:
         RunError: the loss or the gradient is no longer a number.
@@ -55,22 +87,24 @@ def train_adapter(
     device = next(model.parameters()).device
     weights = trainable(model)
     optimizer = torch.optim.AdamW(weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    if moments is not None:
+        restore(optimizer, weights, moments)
     prefix = shared_prefix_length([example.prompt_ids for example in (*train, *validation)])
     total = num_steps(len(train), settings.num_epochs, settings.examples_per_step)
     every = max(1, round(len(train) / settings.examples_per_step / settings.validations_per_epoch))
 
-    first = best = mean_loss(model, validation, prefix, max_tokens)
-    best_step, best_weights, without_better = 0, _copy(weights), 0
+    at = progress or Progress()
+    if at.first_validation_loss is None:
+        at.first_validation_loss = at.best_validation_loss = mean_loss(model, validation, prefix, max_tokens)
+        at.best_weights = copied(weights)
     steps: list[TrainingStep] = []
-    num_examples = num_tokens = num_supervised = 0
-    stopped_early = False
+    stopped_early = stopped = False
     begun = time.perf_counter()
     model.train()
 
-    for step in range(total):
+    for step in range(at.step, total):
         indices = examples_of_step(step, len(train), settings.num_epochs, settings.examples_per_step, settings.seed)
         examples = [train[index] for index in indices]
-        supervised = sum(len(example.completion_ids) for example in examples)
         weight = sum(sum(example.weights) for example in examples)
         loss = 0.0
         for batch in cut(examples, prefix, max_tokens):
@@ -78,7 +112,7 @@ def train_adapter(
             summed = summed_loss(model, row)
             (summed / weight).backward()  # type: ignore[no-untyped-call]
             loss += summed.item() / weight
-            num_tokens += row.num_tokens
+            at.num_tokens += row.num_tokens
 
         norm = torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm).item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -86,28 +120,30 @@ def train_adapter(
                 f"step {step + 1}: loss {loss}, gradient norm {norm}: no longer numbers, training stopped. "
                 f"Lower training.learning_rate (now {settings.learning_rate:g})."
             )
-        rate = learning_rate(step, total, settings)
+        rate = learning_rate(step, total, settings) * rewarming(step, at.rewarmed_from, rewarm_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
         optimizer.zero_grad()
 
-        num_examples += len(examples)
-        num_supervised += supervised
+        at.step = step + 1
+        at.num_supervised_tokens += sum(len(example.completion_ids) for example in examples)
         validation_loss = None
-        if (step + 1) % every == 0 or step + 1 == total:
+        if at.step % every == 0 or at.step == total:
             validation_loss = mean_loss(model, validation, prefix, max_tokens)
-            without_better += 1
-            if validation_loss < best:
-                best, best_step, best_weights, without_better = validation_loss, step + 1, _copy(weights), 0
+            at.validations_without_better += 1
+            if validation_loss < at.best_validation_loss:
+                at.best_validation_loss, at.best_step, at.best_weights = validation_loss, at.step, copied(weights)
+                at.validations_without_better = 0
+        num_examples = step * settings.examples_per_step + len(examples)
         seconds = time.perf_counter() - begun
-        steps.append(TrainingStep(step + 1, num_examples, num_tokens, loss, rate, norm, seconds, validation_loss))
-        on_step(steps[-1])
-        if without_better >= settings.early_stopping_patience:
-            stopped_early = step + 1 < total
+        steps.append(TrainingStep(at.step, num_examples, at.num_tokens, loss, rate, norm, seconds, validation_loss))
+        stopped = bool(after_step(steps[-1], at, optimizer))
+        stopped_early = at.validations_without_better >= settings.early_stopping_patience and at.step < total
+        if stopped_early or stopped:
             break
 
-    return Trained(tuple(steps), num_supervised, first, best_step, best, best_weights, stopped_early)
+    return Trained(tuple(steps), at, stopped_early or at.step == total, stopped_early)
 
 
 @torch.no_grad()
@@ -124,5 +160,23 @@ def mean_loss(model: Any, examples: Sequence[EncodedExample], prefix_length: int
     return total / sum(sum(example.weights) for example in examples)
 
 
-def _copy(weights: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:
+def copied(weights: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:
+    """The weights as they are now."""
     return {name: weight.detach().clone() for name, weight in weights.items()}
+
+
+def moments_of(optimizer: torch.optim.AdamW, weights: dict[str, torch.nn.Parameter]) -> dict[str, dict[str, Tensor]]:
+    """AdamW's state by weight name: the moments `exp_avg` and `exp_avg_sq`, and `step`."""
+    return {
+        name: {key: value.clone() for key, value in optimizer.state[weight].items()} for name, weight in weights.items()
+    }
+
+
+def restore(
+    optimizer: torch.optim.AdamW, weights: dict[str, torch.nn.Parameter], moments: dict[str, dict[str, Tensor]]
+) -> None:
+    """Give the optimizer the state that `moments_of` took."""
+    for name, weight in weights.items():
+        optimizer.state[weight] = {
+            key: value.clone() if key == "step" else value.to(weight) for key, value in moments[name].items()
+        }

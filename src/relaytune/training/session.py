@@ -55,8 +55,9 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
     begun = time.perf_counter()
     trained, model = _train_with_bar(recipe, plan, folder, encoded, validation, screen)
     wall_seconds = time.perf_counter() - begun
-    last = trained.steps[-1]
-    handoff = run.handoffs / f"{trained.best_step:06d}"
+    last, progress = trained.steps[-1], trained.progress
+    assert progress.first_validation_loss is not None
+    handoff = run.handoffs / f"{progress.best_step:06d}"
     from relaytune.training.handoff import forget_handoffs, write_handoff
 
     forget_handoffs(run.handoffs)
@@ -67,17 +68,17 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
         "data_hash": data_hash(rows),
         "permutation_seed": recipe.training.seed,
         "next_example": last.num_examples,
-        "step": trained.best_step,
+        "step": progress.best_step,
         "planned_steps": plan.num_steps,
         "tokens_seen": last.num_tokens,
         "schedule": recipe.training.model_dump(mode="json"),
         "lora": recipe.lora.model_dump(mode="json"),
-        "validation_loss": trained.best_validation_loss,
+        "validation_loss": progress.best_validation_loss,
         "libraries": library_versions(),
         "device": plan.hardware.device,
         "lineage": [{"session": 1, "start": "new", "ended_at": now()}],
     }
-    write_handoff(handoff, model, trained.best_weights, manifest)
+    write_handoff(handoff, model, progress.best_weights, manifest)
 
     session = run.sessions / "01"
     write_jsonl(session / "metrics.jsonl", (asdict(step) for step in trained.steps))
@@ -90,10 +91,10 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
         planned_steps=plan.num_steps,
         num_examples=last.num_examples,
         num_tokens=last.num_tokens,
-        num_supervised_tokens=trained.num_supervised_tokens,
-        best_step=trained.best_step,
-        best_validation_loss=trained.best_validation_loss,
-        first_validation_loss=trained.first_validation_loss,
+        num_supervised_tokens=progress.num_supervised_tokens,
+        best_step=progress.best_step,
+        best_validation_loss=progress.best_validation_loss,
+        first_validation_loss=progress.first_validation_loss,
         stopped_early=trained.stopped_early,
         wall_seconds=wall_seconds,
         examples_per_second=last.num_examples / last.seconds,
@@ -131,7 +132,7 @@ def _train_with_bar(
     latest = ""
     with screen.bar("training", plan.num_steps) as bar, products(plan.precision):
 
-        def show(step: TrainingStep) -> None:
+        def show(step: TrainingStep, *_: object) -> None:
             nonlocal latest
             if step.validation_loss is not None:
                 latest = f" val {step.validation_loss:.3f}"

@@ -1,0 +1,114 @@
+"""However a run is cut into sessions, it walks the same rows; resumed with its moments, it ends in the same bits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from relaytune.core.counts import num_examples, num_steps
+from relaytune.core.recipe import Lora, Training
+from relaytune.core.results import TrainingStep
+from relaytune.training.batching import cut, examples_of_step
+from relaytune.training.loop import Progress, copied, moments_of, train_adapter
+from relaytune.training.lora import add_lora, trainable
+from small_model import random_examples, small_llama
+
+EXAMPLES = random_examples(26, prefix=9)
+TRAIN, VALIDATION = EXAMPLES[:20], EXAMPLES[20:]
+SETTINGS = Training.model_validate(
+    {"num_epochs": 3, "examples_per_step": 4, "learning_rate": 5e-3, "warmup_steps": 3, "schedule": "cosine"}
+    | {"early_stopping_patience": 100, "max_length": 99}
+)  # 15 steps
+
+
+def fresh_model() -> Any:
+    return add_lora(small_llama(), Lora(rank=4, alpha=8), "a-base-model", seed=0)
+
+
+def run_in_sessions(ends: Sequence[int], resume: bool) -> tuple[list[TrainingStep], Progress, dict[str, Tensor]]:
+    """Train to each of these steps in a session of its own, then to the end; each session has a new model."""
+    steps: list[TrainingStep] = []
+    progress, moments = None, None
+    weights: dict[str, Tensor] = {}
+    for end in (*ends, 10_000):
+        model = fresh_model()
+        with torch.no_grad():
+            for name, weight in weights.items():
+                trainable(model)[name].copy_(weight)
+        kept: dict[str, dict[str, dict[str, Tensor]]] = {}
+
+        def stop(
+            step: TrainingStep,
+            _: Progress,
+            optimizer: torch.optim.AdamW,
+            end: int = end,
+            kept: Any = kept,
+            model: Any = model,
+        ) -> bool:
+            kept["moments"] = moments_of(optimizer, trainable(model))
+            return step.step == end
+
+        trained = train_adapter(model, TRAIN, VALIDATION, SETTINGS, 200, stop, progress, moments)
+        steps += trained.steps
+        progress, weights = replace(trained.progress), copied(trainable(model))
+        moments = kept["moments"] if resume else None
+    assert trained.finished
+    return steps, trained.progress, weights
+
+
+@pytest.mark.parametrize("ends", [[7], [1, 4, 14], [1, 2, 3, 5, 8, 9, 10, 11, 13]])
+def test_a_resumed_run_ends_in_the_same_bits_as_one_that_was_never_interrupted(ends: list[int]) -> None:
+    steps, progress, weights = run_in_sessions([], resume=True)
+    again, its_progress, its_weights = run_in_sessions(ends, resume=True)
+    assert [replace(step, seconds=0) for step in again] == [replace(step, seconds=0) for step in steps]
+    assert all(torch.equal(weight, its_weights[name]) for name, weight in weights.items())
+    assert all(torch.equal(weight, its_progress.best_weights[name]) for name, weight in progress.best_weights.items())
+    assert replace(its_progress, best_weights={}) == replace(progress, best_weights={})
+
+
+def test_without_the_moments_the_bits_differ_and_the_rows_do_not() -> None:
+    steps, _, weights = run_in_sessions([], resume=True)
+    again, _, its_weights = run_in_sessions([7], resume=False)
+    assert not all(torch.equal(weight, its_weights[name]) for name, weight in weights.items())
+    assert [(step.step, step.num_examples, step.num_tokens) for step in again] == [
+        (step.step, step.num_examples, step.num_tokens) for step in steps
+    ]
+
+
+def test_after_a_continue_the_learning_rate_climbs_back_to_the_schedule_of_the_run() -> None:
+    whole = [step.learning_rate for step in run_in_sessions([], resume=True)[0]]
+    model = fresh_model()
+    trained = train_adapter(model, TRAIN, VALIDATION, SETTINGS, 200, lambda step, *_: step.step == 6)
+    rewarmed = train_adapter(
+        model, TRAIN, VALIDATION, SETTINGS, 200, progress=replace(trained.progress, rewarmed_from=6), rewarm_steps=3
+    )
+    factors = [step.learning_rate / whole[step.step - 1] for step in rewarmed.steps]
+    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_any_sessions_and_any_micro_batches_walk_the_rows_of_the_uninterrupted_run(seed: int) -> None:
+    draw = random.Random(seed)
+    rows, epochs, per_step = draw.randrange(1, 60), draw.choice([0.3, 1, 1.7, 3]), draw.randrange(1, 17)
+    total = num_steps(rows, epochs, per_step)
+    examples = random_examples(rows, prefix=5, seed=seed)
+    places = {id(example): place for place, example in enumerate(examples)}
+
+    def walk(ends: Sequence[int]) -> list[list[int]]:
+        walked = []
+        for begin, end in zip([0, *ends], [*ends, total], strict=True):
+            max_tokens = draw.randrange(1, 400)  # another machine, another micro-batch
+            for step in range(begin, end):
+                of_step = [examples[i] for i in examples_of_step(step, rows, epochs, per_step, seed)]
+                walked.append(sorted(places[id(e)] for batch in cut(of_step, 5, max_tokens) for e in batch))
+        return walked
+
+    ends = sorted(draw.sample(range(total + 1), min(total + 1, draw.randrange(10))))
+    assert walk(ends) == walk([])
+    assert sum(map(len, walk(ends))) == num_examples(rows, epochs)
