@@ -46,7 +46,7 @@ from relaytune.evaluation.summary import summarize
 
 LABELS = ("critical", "high", "medium", "low")
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
-HANDOFF = "handoffs/000096"
+HANDOFF = "adapter"
 TRAINING_FOLDER = "/home/somebody/.cache/models/smollm2"
 
 _TICKETS = {
@@ -212,7 +212,7 @@ def _write_plan(run: RunFolder) -> None:
 
 
 def _write_session(run: RunFolder, chance: random.Random) -> None:
-    session = run.session
+    session = run.session(1)
     steps = []
     for step in range(1, 109):
         loss = 0.22 + 2.4 * math.exp(-step / 11) + chance.gauss(0, 0.05) * (1 if step > 5 else 2)
@@ -235,7 +235,7 @@ def _write_session(run: RunFolder, chance: random.Random) -> None:
     assert best.validation_loss is not None
     shown = tuple(f"{_completion(label)}<|im_end|>" for label in LABELS[:3])
     result = TrainingResult(
-        start="new",
+        num_sessions=1,
         device="cpu",
         precision="float32",
         num_steps=108,
@@ -250,10 +250,9 @@ def _write_session(run: RunFolder, chance: random.Random) -> None:
         wall_seconds=421.3,
         examples_per_second=2.05,
         peak_memory_gib=2.18,
-        handoff=HANDOFF,
         supervised_text_shown=shown,
     )
-    write_result(session / "session.json", result)
+    write_result(run.training, result)
     write_json(
         session / "environment.json",
         {
@@ -340,8 +339,8 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
 
 
 def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult) -> None:
-    training = read_result(run.session / "session.json", TrainingResult)
-    steps = read_metrics(run.session / "metrics.jsonl")
+    training = read_result(run.training, TrainingResult)
+    steps = read_metrics(run.sessions)
     history = (
         {
             "hash": recipe.decision.hash,
@@ -363,7 +362,7 @@ def _write_provenance(run: RunFolder, recipe: Recipe) -> None:
         "base": [run.generation("base")],
         "few_shot": [run.generation("few_shot")],
         "train": [
-            run.session / "session.json",
+            run.training,
             run.path / HANDOFF / "adapter_config.json",
             run.path / HANDOFF / "adapter_model.safetensors",
         ],

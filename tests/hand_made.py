@@ -72,7 +72,7 @@ def make_training(
 ) -> TrainingResult:
     """What a session reports after so many steps."""
     return TrainingResult(
-        start="new",
+        num_sessions=1,
         device="cpu",
         precision="float32",
         num_steps=num_steps,
@@ -87,7 +87,6 @@ def make_training(
         wall_seconds=10.0,
         examples_per_second=1.0,
         peak_memory_gib=1.0,
-        handoff="handoffs/000010",
         supervised_text_shown=(),
     )
 

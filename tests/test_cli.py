@@ -273,7 +273,7 @@ def test_json_is_all_that_stands_on_standard_output(tmp_path: Path) -> None:
     assert json.loads(plan.stdout)["num_steps"] == 3
     findings = json.loads(relaytune(tmp_path, "check", "recipe.yaml", "--json").stdout)
     assert "few_training_rows" in [finding["check"] for finding in findings]
-    stages = json.loads(relaytune(tmp_path, "status", "recipe.yaml", "--json").stdout)
+    stages = json.loads(relaytune(tmp_path, "status", "recipe.yaml", "--json").stdout)["stages"]
     states = {stage["stage"]: (stage["state"], stage["command"]) for stage in stages}
     assert states["plan"] == ("done", "plan")
     assert states["base"] == ("not made yet", "evaluate")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relaytune.core.results import Verdict
     from relaytune.core.screen import Screen
     from relaytune.pipeline import Job, StageStanding
+    from relaytune.training.manifest import SessionRecord
 
 INTERRUPTED = 130
 
@@ -139,15 +140,15 @@ def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_jso
 
 @app.command()
 def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Train one session; the best adapter by validation loss is kept."""
+    """Train one session: begins the run or goes on with it, until its end, the session's limit or a signal."""
     from relaytune.core.files import read_json
     from relaytune.pipeline import check_stage, plan_stage, train_stage
 
     job = _job(recipe, runs, set_, as_json)
     check_stage(job)
     plan_stage(job)
-    train_stage(job)
-    _print(as_json, read_json(job.run.session / "session.json"))
+    finished = train_stage(job)
+    _print(as_json, read_json(job.run.training if finished else job.run.last_session / "session.json"))
 
 
 @app.command()
@@ -199,12 +200,15 @@ def package(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_
 
 @app.command()
 def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Everything, in order; what is up to date is skipped. Exit 1 on a discard."""
+    """Everything, in order; what is up to date is skipped. Exit 1 on a discard or an unfinished training."""
     from relaytune.core.results import as_dict
     from relaytune.pipeline import run_all
 
     job = _job(recipe, runs, set_, as_json)
     verdict = run_all(job)
+    if verdict is None:
+        _print(as_json, None)
+        raise typer.Exit(1)
     _print(
         as_json,
         as_dict(verdict),
@@ -216,20 +220,30 @@ def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json
 @app.command()
 def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Where the run stands, and the next command."""
-    from relaytune.pipeline import standing
+    from relaytune.pipeline import sessions, standing
 
     job = _job(recipe, runs, set_, as_json)
-    rows = standing(job)
-    _print(as_json, [asdict(row) for row in rows], lambda: _status_text(job, rows))
+    rows, trained = standing(job), sessions(job)
+    _print(
+        as_json,
+        {"stages": [asdict(row) for row in rows], "sessions": [record.model_dump(mode="json") for record in trained]},
+        lambda: _status_text(job, rows, trained),
+    )
 
 
-def _status_text(job: Job, rows: Sequence[StageStanding]) -> str:
+def _status_text(job: Job, rows: Sequence[StageStanding], trained: Sequence[SessionRecord]) -> str:
     lines = [f"Run folder: {job.run.path}"]
     lines += [
         f"  {row.stage:14} {f'relaytune {row.command}':20} "
         + (f"{row.finished_at:26} {row.wall_seconds:8.1f} s  " if row.finished_at else "")
         + row.state
         for row in rows
+    ]
+    lines += [
+        f"  session {record.number}: {record.start}, steps {record.first_step + 1} to {record.last_step} on "
+        f"{record.machine} ({record.device}, {record.precision}), {record.seconds:.0f} s, saved {record.saved_at}, "
+        f"ended: {record.ended}"
+        for record in trained
     ]
     unfinished = [row for row in rows if row.state != "done"]
     lines.append(

@@ -45,7 +45,7 @@ PLAN = Plan(
     warnings=("the held-out set is small",),
 )
 SESSION = TrainingResult(
-    start="new",
+    num_sessions=1,
     device="cpu",
     precision="float32",
     num_steps=80,
@@ -60,7 +60,6 @@ SESSION = TrainingResult(
     wall_seconds=812.5,
     examples_per_second=0.79,
     peak_memory_gib=2.4,
-    handoff="handoffs/000060",
     supervised_text_shown=('{"priority": "low"}<|im_end|>',),
 )
 TRIAL = FewShotTrial(k=2, draw=0, example_ids=("a", "b"), rate=0.6, num_validation=40)
@@ -119,17 +118,23 @@ def test_a_result_read_back_is_the_result_written(tmp_path: Path, result: object
 
 
 def test_metrics_are_read_step_by_step(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
     steps = [STEP, replace(STEP, step=2, validation_loss=1.125)]
-    write_jsonl(path, [asdict(step) for step in steps])
-    assert read_metrics(path) == steps
+    write_jsonl(tmp_path / "01" / "metrics.jsonl", [asdict(step) for step in steps])
+    assert read_metrics(tmp_path) == steps
+
+
+def test_steps_that_a_session_lost_count_as_the_next_one_made_them(tmp_path: Path) -> None:
+    first = [replace(STEP, step=number) for number in (1, 2, 3, 4)]
+    second = [replace(STEP, step=number, train_loss=0.5) for number in (3, 4, 5)]
+    for name, steps in (("01", first), ("02", second)):
+        write_jsonl(tmp_path / name / "metrics.jsonl", [asdict(step) for step in steps])
+    assert read_metrics(tmp_path) == [*first[:2], *second]
 
 
 def test_a_result_not_made_yet_is_named_with_what_tells_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"plan\.json: not there yet; `relaytune status`"):
         read_result(tmp_path / "plan.json", Plan)
-    with pytest.raises(RunError, match=r"metrics\.jsonl: not there yet"):
-        read_metrics(tmp_path / "metrics.jsonl")
+    assert read_metrics(tmp_path / "sessions") == []
 
 
 def test_a_file_that_is_another_result_is_refused_with_its_faults(tmp_path: Path) -> None:
@@ -158,10 +163,9 @@ def test_a_value_of_the_wrong_kind_is_refused_with_its_place(tmp_path: Path) -> 
 
 
 def test_foreign_metrics_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    write_jsonl(path, [asdict(STEP), {"loss": 1.0}])
+    write_jsonl(tmp_path / "01" / "metrics.jsonl", [asdict(STEP), {"loss": 1.0}])
     with pytest.raises(RunError, match=r"metrics\.jsonl: not rows of TrainingStep .*1\.step: Field required"):
-        read_metrics(path)
+        read_metrics(tmp_path)
 
 
 def test_a_damaged_result_is_refused_with_what_to_do(tmp_path: Path) -> None:

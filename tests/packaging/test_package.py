@@ -120,7 +120,7 @@ def test_a_rule_that_was_changed_after_the_evaluation_is_said_beside_the_verdict
 
 
 def test_an_adapter_that_training_never_improved_is_called_untrained(run: RunFolder) -> None:
-    change_json(run.session / "session.json", best_step=0)
+    change_json(run.training, best_step=0)
     card = _card(run)
     assert card.index("The adapter is the untrained one") < card.index("\n## ")
 
@@ -238,11 +238,12 @@ def _without_weights(run: RunFolder) -> None:
 
 
 def _without_handoff(run: RunFolder) -> None:
-    shutil.rmtree(run.handoffs)
+    shutil.rmtree(run.adapter)
 
 
 def _without_session(run: RunFolder) -> None:
     shutil.rmtree(run.sessions)
+    run.training.unlink()
 
 
 def _without_evaluation_and_verdict(run: RunFolder) -> None:
@@ -255,7 +256,7 @@ def _without_evaluation_and_verdict(run: RunFolder) -> None:
     [
         (_without_weights, ["adapter_model.safetensors", "relaytune train"]),
         (_without_handoff, [HANDOFF, "adapter_config.json", "adapter_model.safetensors"]),
-        (_without_session, ["session.json", "environment.json"]),
+        (_without_session, ["training.json", "environment.json"]),
         (_without_evaluation_and_verdict, ["evaluation.json", "verdict.json", "relaytune decide"]),
     ],
 )
@@ -288,7 +289,7 @@ def test_a_package_that_cannot_be_made_leaves_the_old_one_whole(run: RunFolder) 
 
 def test_a_new_package_takes_the_place_of_the_old_one(run: RunFolder) -> None:
     (write_package(run) / "left_over.txt").write_text("x")
-    write_json(run.session / "environment.json", {"libraries": {}})
+    write_json(run.session(1) / "environment.json", {"libraries": {}})
     package = write_package(run)
     assert {path.name for path in package.iterdir()} == FILES
     assert json.loads((package / "environment.json").read_text(encoding="utf-8")) == {"libraries": {}}

@@ -87,14 +87,17 @@ def test_a_run_leaves_every_artifact_of_the_layout_and_nothing_else(finished: Pa
     found = files_below(_run_of(finished).path)
     handoffs = {name.split("/")[1] for name in found if name.startswith("handoffs/")}
     assert len(handoffs) == 1
-    adapter = ["handoff.json", "adapter_config.json", "adapter_model.safetensors"]
+    # the best step is not the last: both adapters are handed on
+    handoff = ["handoff.json", "adapter_config.json", "adapter_model.safetensors"]
     expected = {
         "recipe.yaml",
         *(f"data/{name}" for name in ("train.jsonl", "validation.jsonl", "held_out.jsonl", "findings.json")),
         "plan.json",
         "decision_rule.json",
         *(f"sessions/01/{name}" for name in ("session.json", "metrics.jsonl", "environment.json")),
-        *(f"handoffs/{next(iter(handoffs))}/{name}" for name in adapter),
+        *(f"handoffs/{next(iter(handoffs))}/{name}" for name in handoff),
+        *(f"adapter/{name}" for name in ("adapter_config.json", "adapter_model.safetensors")),
+        "training.json",
         *(f"generations/{name}.jsonl" for name in ("base", "few_shot", "tuned", "tuned_on_train")),
         "generations/few_shot_choice.json",
         "looks.json",
@@ -173,6 +176,7 @@ def test_a_rule_changed_after_the_evaluation_is_said_until_the_first_one_is_back
     _change_recipe(folder, decision=OTHER_RULE)
     anew = _made_anew(folder)
     verdict = run_all(_open(folder))
+    assert verdict is not None
     assert anew() == {"decide", "report", "package"}
     assert verdict.rule_changed_after_evaluation
     assert json.loads(run.verdict.read_text())["rule_changed_after_evaluation"] is True
@@ -182,7 +186,9 @@ def test_a_rule_changed_after_the_evaluation_is_said_until_the_first_one_is_back
     assert set(_states(folder).values()) == {"done"}
 
     _change_recipe(folder, decision=FIRST_RULE)
-    assert not run_all(_open(folder)).rule_changed_after_evaluation
+    verdict = run_all(_open(folder))
+    assert verdict is not None
+    assert not verdict.rule_changed_after_evaluation
     assert words not in run.report.read_text()
 
 
@@ -255,8 +261,9 @@ def test_an_edited_evaluation_brings_no_other_verdict(folder: Path) -> None:
 
 def test_a_report_says_what_is_known_before_anything_is_trained(folder: Path) -> None:
     run = _run_of(folder)
-    for path in (run.sessions, run.handoffs, run.path / "package"):
+    for path in (run.sessions, run.handoffs, run.adapter, run.path / "package"):
         shutil.rmtree(path)
+    run.training.unlink()
     for stage in ("train", "tuned", "score", "decide", "report", "package"):
         run.provenance(stage).unlink()
     for path in (run.report, run.evaluation, run.scores, run.verdict, run.verdict_text, run.generation("tuned")):
@@ -287,8 +294,9 @@ def test_a_disk_that_is_full_when_the_adapter_is_written_keeps_the_run_whole(
     folder: Path, small_disk: list[str]
 ) -> None:
     run = _run_of(folder)
-    for path in (run.handoffs, run.sessions, run.package):
+    for path in (run.handoffs, run.sessions, run.adapter, run.package):
         shutil.rmtree(path)
+    run.training.unlink()
     run.report.unlink()
     run.provenance("train").unlink()
     script = (

@@ -134,11 +134,11 @@ def test_markup_is_escaped_wherever_it_comes_from(run: RunFolder, place: str) ->
         }
         write_json(run.evaluation, evaluation)
     elif place == "environment":
-        write_json(run.session / "environment.json", {hostile: {hostile: hostile}})
+        write_json(run.session(1) / "environment.json", {hostile: {hostile: hostile}})
     elif place == "verdict":
         change_json(run.verdict, reason=hostile, next_change=hostile, remaining_risks=[hostile])
     else:
-        change_json(run.session / "session.json", supervised_text_shown=[hostile])
+        change_json(run.training, supervised_text_shown=[hostile])
     page = _written(run)
     assert hostile in page.text
     assert page.all("script") == []
@@ -310,7 +310,7 @@ def test_plan_and_measurement_stand_side_by_side(run: RunFolder) -> None:
 
 
 def test_losses_that_are_not_numbers_are_counted(run: RunFolder) -> None:
-    metrics = run.session / "metrics.jsonl"
+    metrics = run.session(1) / "metrics.jsonl"
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     rows[3]["train_loss"] = rows[4]["train_loss"] = float("nan")
     write_jsonl(metrics, rows)
@@ -332,7 +332,7 @@ def _without(*names: str) -> Any:
         _without("data/held_out.jsonl"),
         _without("plan.json"),
         _without("sessions"),
-        _without("sessions/01/session.json"),
+        _without("training.json"),
         _without("sessions/01/metrics.jsonl"),
         _without("sessions/01/environment.json"),
         _without("generations"),
@@ -374,7 +374,8 @@ def test_before_training_the_prompts_are_reported_and_tuned_is_named_as_missing(
     evaluation["comparisons"] = [c for c in evaluation["comparisons"] if c["contender"] != "tuned"]
     evaluation["train_rate"] = None
     write_json(run.prompts_evaluation, evaluation)
-    shutil.rmtree(run.session)
+    shutil.rmtree(run.sessions)
+    run.training.unlink()
     for path in (run.verdict, run.evaluation, run.scores, run.generation("tuned")):
         path.unlink()
     contenders = _section(run, "contenders")
@@ -391,14 +392,14 @@ def test_a_second_look_at_the_held_out_rows_is_said(run: RunFolder) -> None:
 
 
 def test_an_adapter_that_was_never_better_than_the_untrained_one_is_said(run: RunFolder) -> None:
-    change_json(run.session / "session.json", best_step=0, best_validation_loss=2.41)
+    change_json(run.training, best_step=0, best_validation_loss=2.41)
     losses = _section(run, "losses")
     assert "the adapter that was kept is the untrained one" in losses
     assert "best, step 0: 2.410" in losses
 
 
 def test_an_interrupted_training_shows_its_steps_and_says_that_it_is_unfinished(run: RunFolder) -> None:
-    (run.session / "session.json").unlink()
+    run.training.unlink()
     losses = _section(run, "losses")
     assert "has not finished" in losses
     assert "Loss in nats" in losses

@@ -13,7 +13,7 @@ from relaytune.core.errors import ModelError, RunError
 from relaytune.core.precision import products
 from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
-from relaytune.training.handoff import write_handoff
+from relaytune.training.handoff import write_adapter
 from relaytune.training.loop import mean_loss, train_adapter
 from relaytune.training.lora import add_lora, trainable
 from small_model import random_examples, small_llama
@@ -112,19 +112,18 @@ def test_target_modules_that_the_model_lacks_are_named_with_those_it_has() -> No
         add_lora(small_llama(), lora, "a-base-model", 0)
 
 
-def test_a_handoff_loads_in_plain_peft_and_gives_the_same_outputs(tmp_path: Path) -> None:
+def test_the_adapter_loads_in_plain_peft_and_gives_the_same_outputs(tmp_path: Path) -> None:
     from peft import PeftModel
 
     model = adapted()
     examples = random_examples(12, prefix=6)
-    trained = train_adapter(model, examples[:8], examples[8:], settings(), 10_000)
-    write_handoff(tmp_path / "000008", model, trained.progress.best_weights, {"step": 8})
-    assert {path.name for path in (tmp_path / "000008").iterdir()} == {
-        "handoff.json",
+    train_adapter(model, examples[:8], examples[8:], settings(), 10_000)
+    write_adapter(tmp_path / "adapter", model, trainable(model))
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
     }
-    loaded = PeftModel.from_pretrained(small_llama("eager"), tmp_path / "000008")
+    loaded = PeftModel.from_pretrained(small_llama("eager"), tmp_path / "adapter")
     ids = torch.tensor([examples[0].ids])
     logits = loaded(input_ids=ids, use_cache=False).logits[0]
     start = len(examples[0].prompt_ids) - 1

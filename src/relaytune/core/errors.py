@@ -6,6 +6,7 @@
     ├── ModelError            2: the base model cannot be had, or does not fit the recipe
     ├── DataError             1: the data falls short (all its faults at once)
     ├── RunError              1: the run folder is missing something, or contradicts the recipe
+    │   └── HandoffError      1: a handoff is damaged, or belongs to another run
     └── MachineError          1: this machine falls short (disk, memory, a missing package)
 
 Every message says what, where, the value seen, what is allowed, and what to do.
@@ -53,6 +54,10 @@ class DataError(RelaytuneError):
 
 class RunError(RelaytuneError):
     """The run folder lacks something, or does not belong to this recipe."""
+
+
+class HandoffError(RunError):
+    """A handoff is damaged, of a newer format, or belongs to another run."""
 
 
 class MachineError(RelaytuneError):

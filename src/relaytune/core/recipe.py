@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -117,6 +118,41 @@ class Training(_Part):
     seed: int = Field(0, ge=0)
 
 
+class Session(_Part):
+    """One stretch of training on one machine. None of it changes what the run is."""
+
+    limit: str | None = Field(None, description="stop in time, with a handoff: 5h30m, 45m, 90s")
+    save_every: str = Field("10m", description="a handoff at least so often")
+    carry_moments: bool = Field(
+        True, description="the handoff carries the optimizer's moments (twice the adapter's size): resume exactly"
+    )
+    rewarm_steps: int = Field(5, ge=0, description="after a handoff without moments, steps back to the schedule's rate")
+
+    @field_validator("limit", "save_every")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None and not _seconds(value):
+            raise ValueError("a length of time such as 5h30m, 45m or 90s")
+        return value
+
+    @property
+    def limit_seconds(self) -> float:
+        """Infinite where there is no limit."""
+        return math.inf if self.limit is None else _seconds(self.limit)
+
+    @property
+    def save_every_seconds(self) -> float:
+        """Wall-clock between two handoffs."""
+        return _seconds(self.save_every)
+
+
+def _seconds(text: str) -> float:
+    """Seconds of `5h30m`; 0 where it cannot be read."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return float(3600 * hours + 60 * minutes + seconds)
+
+
 class FewShot(_Part):
     """The better-prompted contender. k and the examples are chosen on validation rows."""
 
@@ -148,6 +184,7 @@ class Recipe(_Part):
     base_model: BaseModelChoice
     lora: Lora = Lora.model_validate({})
     training: Training = Training.model_validate({})
+    session: Session = Session.model_validate({})
     evaluation: Evaluation = Evaluation.model_validate({})
     decision: DecisionRule
 

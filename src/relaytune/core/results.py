@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,9 +97,9 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one session did (session.json)."""
+    """What training did, all sessions together (training.json)."""
 
-    start: Literal["new", "continue", "resume"]
+    num_sessions: int
     device: str
     precision: str
     num_steps: int
@@ -113,7 +114,6 @@ class TrainingResult:
     wall_seconds: float
     examples_per_second: float
     peak_memory_gib: float
-    handoff: str  # folder of the best adapter, relative to the run folder
     supervised_text_shown: tuple[str, ...]
 
 
@@ -251,9 +251,17 @@ def read_result(path: Path, kind: type[Record]) -> Record:
     return _read(path, read_json, TypeAdapter(kind), f"a {kind.__name__}")
 
 
-def read_metrics(path: Path) -> list[TrainingStep]:
-    """Read metrics.jsonl. Raises as `read_result` does."""
-    return _read(path, read_jsonl, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
+def read_metrics(sessions: Path) -> list[TrainingStep]:
+    """The steps of all sessions, from `sessions/*/metrics.jsonl`. A step that was lost and made again counts as made
+    last. Raises as `read_result` does.
+    """
+    steps: dict[int, TrainingStep] = {}
+    for path in sorted(sessions.glob("[0-9][0-9]/metrics.jsonl")):
+        of_session = _read(path, read_jsonl, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
+        first = of_session[0].step if of_session else math.inf
+        steps = {number: step for number, step in steps.items() if number < first}
+        steps |= {step.step: step for step in of_session}
+    return list(steps.values())
 
 
 def _read(path: Path, reader: Callable[[Path], Any], kind: TypeAdapter[Record], what: str) -> Record:

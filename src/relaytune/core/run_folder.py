@@ -42,8 +42,9 @@ class RunFolder:
     plan = _Place("plan.json")
     rule = _Place("decision_rule.json")
     sessions = _Place("sessions")
-    session = _Place("sessions/01")
     handoffs = _Place("handoffs")
+    adapter = _Place("adapter")
+    training = _Place("training.json")
     generations = _Place("generations")
     few_shot_choice = _Place("generations/few_shot_choice.json")
     looks = _Place("looks.json")
@@ -54,6 +55,15 @@ class RunFolder:
     verdict_text = _Place("verdict.md")
     report = _Place("report.html")
     package = _Place("package")
+
+    def session(self, number: int) -> Path:
+        """The folder of one session, counted from 1."""
+        return self.sessions / f"{number:02d}"
+
+    @property
+    def last_session(self) -> Path:
+        """The folder of the latest session; of the first where there is none yet."""
+        return max(self.sessions.glob("[0-9][0-9]"), default=self.session(1))
 
     def generation(self, name: str) -> Path:
         """The answers of a contender, or of `tuned_on_train`."""

@@ -31,22 +31,22 @@ def write_package(run: RunFolder) -> Path:
     """
     _refuse_unfinished(run)
     recipe = load_recipe(run.recipe)
-    training = read_result(run.session / "session.json", TrainingResult)
-    handoff = _evaluated_handoff(run, training)
+    training = read_result(run.training, TrainingResult)
+    adapter = _evaluated_adapter(run)
     evaluation, verdict = read_result(run.evaluation, EvaluationResult), read_result(run.verdict, Verdict)
     data = _data_facts(run)
     copied = {
-        handoff / ADAPTER_WEIGHTS: ADAPTER_WEIGHTS,
+        adapter / ADAPTER_WEIGHTS: ADAPTER_WEIGHTS,
         run.recipe: "recipe.yaml",
         run.evaluation: "evaluation.json",
         run.verdict: "verdict.json",
         run.verdict_text: "verdict.md",
-        run.session / "environment.json": "environment.json",
+        run.last_session / "environment.json": "environment.json",
     }
     with folder_replaced(run.package) as new:
         for source, name in copied.items():
             shutil.copyfile(source, new / name)
-        write_json(new / ADAPTER_CONFIG, _portable_config(read_json(handoff / ADAPTER_CONFIG), recipe))
+        write_json(new / ADAPTER_CONFIG, _portable_config(read_json(adapter / ADAPTER_CONFIG), recipe))
         write_json(new / "data_hashes.json", {name: asdict(facts) for name, facts in data.items()})
         write_text(new / "README.md", model_card(recipe, training, evaluation, verdict, data))
         sums = [f"{sha256_of_file(path)}  {path.name}\n" for path in sorted(new.iterdir())]
@@ -60,8 +60,8 @@ def _refuse_unfinished(run: RunFolder) -> None:
         run.train: "check",
         run.validation: "check",
         run.held_out: "check",
-        run.session / "session.json": "train",
-        run.session / "environment.json": "train",
+        run.training: "train",
+        run.last_session / "environment.json": "train",
         run.provenance("tuned"): "evaluate",
         run.evaluation: "evaluate",
         run.verdict: "decide",
@@ -74,24 +74,24 @@ def _refuse_unfinished(run: RunFolder) -> None:
         )
 
 
-def _evaluated_handoff(run: RunFolder, training: TrainingResult) -> Path:
-    """The handoff of the session, if it is whole and the one whose answers were evaluated."""
-    handoff = run.path / training.handoff
-    missing = [str(handoff / name) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (handoff / name).is_file()]
+def _evaluated_adapter(run: RunFolder) -> Path:
+    """The adapter that training kept, if it is whole and the one whose answers were evaluated."""
+    adapter = run.adapter
+    missing = [str(adapter / name) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (adapter / name).is_file()]
     if missing:
         raise RunError(
-            f"{run.session / 'session.json'} names the handoff {training.handoff}, but these are missing:\n  "
+            f"{run.training} is there, but these are missing:\n  "
             + "\n  ".join(missing)
-            + "\nCopy the handoff back into the run folder, or run `relaytune train` again."
+            + "\nCopy the adapter back into the run folder, or run `relaytune train` again."
         )
     evaluated = read_result(run.provenance("tuned"), Provenance).inputs.get("adapter")
-    found = sha256_of_file(handoff / ADAPTER_WEIGHTS)
+    found = sha256_of_file(adapter / ADAPTER_WEIGHTS)
     if evaluated != found:
         raise RunError(
-            f"{handoff / ADAPTER_WEIGHTS}: its sha256 is {found}, but the evaluation is of {evaluated}. The verdict "
+            f"{adapter / ADAPTER_WEIGHTS}: its sha256 is {found}, but the evaluation is of {evaluated}. The verdict "
             "would be about another adapter. Run `relaytune evaluate` and `relaytune decide` again."
         )
-    return handoff
+    return adapter
 
 
 def _portable_config(config: Mapping[str, object], recipe: Recipe) -> dict[str, object]:

@@ -5,7 +5,7 @@ from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned
 from relaytune.pipeline.job import Job, open_job
 from relaytune.pipeline.preparing import check_stage, plan_stage
 from relaytune.pipeline.running import run_all
-from relaytune.pipeline.standing import StageStanding, standing
+from relaytune.pipeline.standing import StageStanding, sessions, standing
 from relaytune.pipeline.training import train_stage
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "plan_stage",
     "report_stage",
     "run_all",
+    "sessions",
     "standing",
     "train_stage",
 ]

@@ -43,8 +43,8 @@ def _decide(job: Job) -> Sequence[Path]:
 
     run = job.run
     evaluation = read_result(run.evaluation, EvaluationResult)
-    training = read_result(run.session / "session.json", TrainingResult)
-    steps = read_metrics(run.session / "metrics.jsonl")
+    training = read_result(run.training, TrainingResult)
+    steps = read_metrics(run.sessions)
     verdict = decide(
         job.recipe, evaluation, training, steps, tuple(rule_history(job)), rule_changed_after_evaluation(job)
     )

@@ -14,7 +14,6 @@ from relaytune.core.results import (
     EvaluationResult,
     FewShotChoice,
     Plan,
-    TrainingResult,
     read_result,
     write_result,
 )
@@ -104,9 +103,8 @@ def _answer_few_shot(job: Job) -> Sequence[Path]:
 
 
 def _answer_tuned(job: Job) -> Sequence[Path]:
-    training = read_result(job.run.session / "session.json", TrainingResult)
     held_out, train = read_examples(job.run.held_out), read_examples(job.run.train)
-    answerer = _answerer(job, job.run.path / training.handoff)
+    answerer = _answerer(job, job.run.adapter)
     sample = random.Random(job.recipe.training.seed).sample(train, min(len(train), len(held_out)))
     answers = {
         "tuned": answerer.answer(held_out, "tuned"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from relaytune.core.errors import RelaytuneError
 from relaytune.core.files import sha256_of_file, sha256_of_value
-from relaytune.core.results import Plan, TrainingResult, read_result
+from relaytune.core.results import Plan, read_result
 from relaytune.evaluation.summary import main_metric
 from relaytune.pipeline.job import Job
 
@@ -36,8 +36,7 @@ def _record(stage: str) -> Input:
 
 
 def _adapter(job: Job) -> str:
-    training = read_result(job.found(job.run.session / "session.json", "train"), TrainingResult)
-    return job.file_hash(job.run.path / training.handoff / "adapter_model.safetensors", "train")
+    return job.file_hash(job.run.adapter / "adapter_model.safetensors", "train")
 
 
 # stages whose records the report and the package depend on
@@ -63,7 +62,7 @@ _INPUTS: Mapping[str, Input] = {
     "few_shot choice": lambda job: job.file_hash(job.run.few_shot_choice, "evaluate"),
     **{f"{name} answers": _answers(name) for name in ("base", "few_shot", "tuned", "tuned_on_train")},
     "evaluation result": lambda job: job.file_hash(job.run.evaluation, "evaluate"),
-    "training result": lambda job: job.file_hash(job.run.session / "session.json", "train"),
+    "training result": lambda job: job.file_hash(job.run.training, "train"),
     "rule history": lambda job: job.file_hash(job.run.rule, "evaluate"),
     **{stage: _record(stage) for stage in RECORDED},
 }

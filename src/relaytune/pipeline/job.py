@@ -84,23 +84,26 @@ class Job:
         """A stage of this run with everything that its outputs depend on."""
         return Stage(self.run, name, inputs, self.recipe.hash, self.recipe.training.seed)
 
-    def make(self, stage: Stage, work: Callable[[], Sequence[Path]], device: str = "cpu") -> bool:
-        """Do the work unless the stage is up to date; returns whether it was done.
+    def make(self, stage: Stage, work: Callable[[], Sequence[Path] | None], device: str = "cpu") -> bool:
+        """Do the work unless the stage is up to date; returns whether the stage is now done.
 
-        The recipe as resolved is kept beside what is made of it.
+        Work that returns no files has not come to its end: the stage stays unmade. The recipe as resolved is kept
+        beside what is made of it.
         """
         reason = stage.stale_because()
         if not reason:
             self.screen.say(f"{stage.name}: up to date")
-            return False
+            return True
         self.screen.heading(f"{stage.name} ({reason})")
         with no_space_explained(self.run.path):
             stage.forget()
         text = dump_recipe(self.recipe)
         if not self.run.recipe.exists() or self.run.recipe.read_text(encoding="utf-8") != text:
             write_text(self.run.recipe, text)
-        stage.done(work(), device)
-        return True
+        made = work()
+        if made is not None:
+            stage.done(made, device)
+        return made is not None
 
 
 def open_job(

@@ -10,8 +10,11 @@ from relaytune.pipeline.preparing import check_stage, plan_stage
 from relaytune.pipeline.training import train_stage
 
 
-def run_all(job: Job) -> Verdict:
-    """From rows to verdict, report and package; what is up to date is skipped."""
+def run_all(job: Job) -> Verdict | None:
+    """From rows to verdict, report and package; what is up to date is skipped.
+
+    None where the session ended before training did.
+    """
     from relaytune.decision import prompt_suffices
 
     check_stage(job)
@@ -19,7 +22,8 @@ def run_all(job: Job) -> Verdict:
     prompts = evaluate_prompts_stage(job)
     enough = prompt_suffices(job.recipe, prompts)
     job.screen.say(enough or "No prompt alone meets the rule: training has something to win.")
-    train_stage(job)
+    if not train_stage(job):
+        return None
     evaluate_tuned_stage(job)
     verdict = decide_stage(job)
     report_stage(job)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relaytune.core.errors import RelaytuneError, RunError
-from relaytune.core.files import sha256_of_file
+from relaytune.core.files import read_json, sha256_of_file
 from relaytune.core.results import read_result
 from relaytune.core.run_folder import Provenance
 from relaytune.pipeline.inputs import changed_inputs
 from relaytune.pipeline.job import Job
+from relaytune.training.manifest import SessionRecord
 
 # stage → the command that makes it
 STAGES = {
@@ -42,6 +43,14 @@ class StageStanding:
 def standing(job: Job) -> list[StageStanding]:
     """The state of every stage. Another base model or machine is noticed by `relaytune run` only."""
     return [_stage_standing(job, stage) for stage in STAGES]
+
+
+def sessions(job: Job) -> list[SessionRecord]:
+    """What the sessions of this run did, as far as their last handoffs tell."""
+    return [
+        SessionRecord.model_validate(read_json(path))
+        for path in sorted(job.run.sessions.glob("[0-9][0-9]/session.json"))
+    ]
 
 
 def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:

@@ -73,17 +73,16 @@ def read_contents(run: RunFolder) -> RunContents:
         for path in sorted(run.provenance("check").parent.glob("*.json"))
         if path.stem not in ("report", "package")
     ]
+    environment = run.last_session / "environment.json"
     return RunContents(
         recipe=load_recipe(run.recipe),
         checked=_read_if_there(run.findings, CheckedData),
         splits={name: read_examples(path) if path.is_file() else None for name, path in splits.items()},
         split_hashes={name: sha256_of_file(path) for name, path in splits.items() if path.is_file()},
         plan=_read_if_there(run.plan, Plan),
-        training=_read_if_there(run.session / "session.json", TrainingResult),
-        steps=tuple(read_metrics(run.session / "metrics.jsonl")) if (run.session / "metrics.jsonl").is_file() else (),
-        environment=read_json(run.session / "environment.json")
-        if (run.session / "environment.json").is_file()
-        else None,
+        training=_read_if_there(run.training, TrainingResult),
+        steps=tuple(read_metrics(run.sessions)),
+        environment=read_json(environment) if environment.is_file() else None,
         generations=_read_generations(run.generations),
         scores=_read_scores(run.scores),
         evaluation=_read_if_there(run.evaluation, EvaluationResult)

@@ -1,4 +1,4 @@
-"""One session of training: from frozen rows to a handoff with the best adapter."""
+"""One session of training: begins with the last handoff if there is one, ends with a handoff or with the adapter."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from relaytune.core.contract import label_span
 from relaytune.core.files import write_json, write_jsonl
@@ -19,143 +19,271 @@ from relaytune.core.model import ModelFolder, find_model, load_model, load_templ
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
-from relaytune.core.run_folder import RunFolder, library_versions, now
+from relaytune.core.run_folder import RunFolder, library_versions, now, relaytune_version
 from relaytune.core.screen import Screen
-from relaytune.core.template import EncodedExample
+from relaytune.core.template import ChatTemplate, EncodedExample
+from relaytune.training.ending import Clock
+from relaytune.training.manifest import FORMAT, Identity, SessionRecord
 
 if TYPE_CHECKING:
-    from relaytune.training.loop import Trained
+    import torch
+
+    from relaytune.training.arriving import Arrival
+    from relaytune.training.loop import Progress, Trained
 
 
-def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path]:
-    """Train on data/train.jsonl as plan.json says; returns the files written.
+def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path] | None:
+    """Train on data/train.jsonl as plan.json says, from where the last handoff stands.
+
+    Returns the files of the finished run, or None where the session ended before the run did.
 
     Raises:
-        RunError: the data or the plan is missing, or the loss is no longer a number.
+        RunError: the data or the plan is missing, the run is finished, or the loss is no longer a number.
+        HandoffError: the last handoff is damaged, belongs to another run, or does not give the loss it gave.
         ModelError: the base model is missing or lacks a target module.
         MachineError: no torch, or no disk.
     """
+    began = time.monotonic()
     plan = read_result(run.plan, Plan)
     folder = find_model(recipe.base_model, screen.say)
     template = load_template(folder)
-    rows, validation_rows = read_examples(run.train), read_examples(run.validation)
-    spans = [label_span(recipe.contract, row.completion) for row in (*rows, *validation_rows)]
+    train_rows, validation_rows, shown = _encoded(recipe, run, template, screen)
+
+    from relaytune.core.precision import products
+    from relaytune.training.arriving import arrive, find_handoff
+    from relaytune.training.lora import add_lora
+
+    identity = _identity(recipe, run, folder, template)
+    found = find_handoff(run.handoffs, identity)
+    model = add_lora(
+        load_model(folder, plan.hardware.device), recipe.lora, recipe.base_model.name, recipe.training.seed
+    )
+    _forget_peak_memory()
+    with products(plan.precision):
+        arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
+        screen.say(_begins(arrival, plan))
+        session = Session(recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows))
+        trained = session.train(train_rows, Clock(began, *_limits(recipe)), screen)
+    result = session.result(trained, shown)
+    if result is None:
+        screen.say(
+            f"Session {session.number} ended ({session.ended}) after step {trained.progress.step} of {plan.num_steps}, "
+            f"with a verified handoff in {run.handoffs}. Go on with the same command, on this machine or another."
+        )
+        return None
+    write_result(run.training, result)
+    screen.say(_summary(result))
+    return [
+        run.training,
+        *sorted(run.adapter.iterdir()),
+        *sorted(run.sessions.glob("[0-9][0-9]/*.json*")),
+    ]
+
+
+@dataclass
+class Session:
+    """Trains, saves on the way, and keeps the record of itself."""
+
+    recipe: Recipe
+    run: RunFolder
+    plan: Plan
+    identity: Identity
+    model: Any
+    arrival: Arrival
+    validation: Sequence[EncodedExample]
+    num_rows: int
+
+    def __post_init__(self) -> None:
+        self.number = len(self.arrival.lineage) + 1
+        self.ended: Literal["not yet", "limit", "signal", "finished"] = "not yet"
+        self.began_at = now()
+        self._began = time.perf_counter()
+        self._steps: list[TrainingStep] = []
+        write_json(self.run.session(self.number) / "environment.json", _environment(self.plan))
+
+    def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:
+        """Train until the run's end, the session's limit or a signal."""
+        from relaytune.training.handoff import write_adapter
+        from relaytune.training.loop import train_adapter
+
+        latest = ""
+        with clock.listening(), screen.bar("training", self.plan.num_steps) as bar:
+
+            def after_step(step: TrainingStep, progress: Progress, optimizer: torch.optim.AdamW) -> bool:
+                nonlocal latest
+                clock.stepped()
+                self._steps.append(step)
+                if step.validation_loss is not None:
+                    latest = f" val {step.validation_loss:.3f}"
+                speed = (step.num_tokens - before) / step.seconds
+                bar.update(step.step, f"loss {step.train_loss:.3f}{latest} {speed:,.0f} tokens/s")
+                stop = clock.must_stop()
+                if progress.step < self.plan.num_steps and (stop or clock.must_save()):
+                    self.ended = stop or "not yet"
+                    with clock.saving():
+                        self._save(progress, optimizer)
+                return stop is not None
+
+            before = self.arrival.progress.num_tokens if self.arrival.progress else 0
+            trained = train_adapter(
+                self.model,
+                train,
+                self.validation,
+                self.recipe.training,
+                self.plan.max_tokens_per_micro_batch,
+                after_step,
+                self.arrival.progress,
+                self.arrival.moments,
+                self.recipe.session.rewarm_steps,
+            )
+            if trained.finished:
+                self.ended = "finished"
+                self._save(trained.progress, None, stopped_early=trained.stopped_early)
+                write_adapter(self.run.adapter, self.model, trained.progress.best_weights)
+        return trained
+
+    def _save(self, progress: Progress, optimizer: torch.optim.AdamW | None, stopped_early: bool = False) -> None:
+        from relaytune.training.arriving import probe
+        from relaytune.training.handoff import forget_older, write_handoff
+        from relaytune.training.loop import moments_of
+        from relaytune.training.lora import trainable
+
+        settings = self.recipe.training
+        record = self._record(progress)
+        manifest = {
+            "format": FORMAT,
+            "relaytune": relaytune_version(),
+            "identity": self.identity,
+            "step": progress.step,
+            "planned_steps": self.plan.num_steps,
+            "next_example": min(progress.step * settings.examples_per_step, round(settings.num_epochs * self.num_rows)),
+            "num_tokens": progress.num_tokens,
+            "num_supervised_tokens": progress.num_supervised_tokens,
+            "rewarmed_from": progress.rewarmed_from,
+            "first_validation_loss": progress.first_validation_loss,
+            "best_step": progress.best_step,
+            "best_validation_loss": progress.best_validation_loss,
+            "validations_without_better": progress.validations_without_better,
+            "finished": self.ended == "finished",
+            "stopped_early": stopped_early,
+            "probe": probe(self.model, self.validation, self.plan.max_tokens_per_micro_batch, self.plan.precision),
+            "lineage": (*self.arrival.lineage, record),
+        }
+        moments = None
+        if optimizer is not None and self.recipe.session.carry_moments:
+            moments = moments_of(optimizer, trainable(self.model))
+        session = self.run.session(self.number)
+        write_jsonl(session / "metrics.jsonl", (asdict(step) for step in self._steps))
+        write_handoff(self.run.handoffs / f"{progress.step:06d}", self.model, manifest, progress.best_weights, moments)
+        write_json(session / "session.json", record.model_dump(mode="json"))
+        forget_older(self.run.handoffs)
+
+    def _record(self, progress: Progress) -> SessionRecord:
+        return SessionRecord(
+            number=self.number,
+            start=self.arrival.start,
+            machine=self.plan.hardware.name,
+            device=self.plan.hardware.device,
+            precision=self.plan.precision,
+            libraries=library_versions(),
+            first_step=self._steps[0].step - 1,
+            last_step=progress.step,
+            began_at=self.began_at,
+            saved_at=now(),
+            seconds=time.perf_counter() - self._began,
+            ended=self.ended,
+        )
+
+    def result(self, trained: Trained, shown: tuple[str, ...]) -> TrainingResult | None:
+        """What all sessions did together, once the run is finished."""
+        if not trained.finished:
+            return None
+        progress = trained.progress
+        assert progress.first_validation_loss is not None
+        num_examples = trained.steps[-1].num_examples
+        seconds = sum(record.seconds for record in self.arrival.lineage) + time.perf_counter() - self._began
+        return TrainingResult(
+            num_sessions=self.number,
+            device=self.plan.hardware.device,
+            precision=self.plan.precision,
+            num_steps=progress.step,
+            planned_steps=self.plan.num_steps,
+            num_examples=num_examples,
+            num_tokens=progress.num_tokens,
+            num_supervised_tokens=progress.num_supervised_tokens,
+            best_step=progress.best_step,
+            best_validation_loss=progress.best_validation_loss,
+            first_validation_loss=progress.first_validation_loss,
+            stopped_early=trained.stopped_early,
+            wall_seconds=seconds,
+            examples_per_second=num_examples / seconds,
+            peak_memory_gib=_peak_memory_gib(),
+            supervised_text_shown=shown,
+        )
+
+
+def _encoded(
+    recipe: Recipe, run: RunFolder, template: ChatTemplate, screen: Screen
+) -> tuple[list[EncodedExample], list[EncodedExample], tuple[str, ...]]:
+    """Training and validation rows as tokens, and the supervised tokens of three, which are shown."""
+    train, validation = read_examples(run.train), read_examples(run.validation)
+    rows = [*train, *validation]
+    spans = [label_span(recipe.contract, row.completion) for row in rows]
     if recipe.training.label_weight != 1 and (unmarked := spans.count((0, 0))):
         screen.say(f"label_weight: {unmarked} of {len(spans)} answers hold no label; their tokens all weigh 1.")
-    weighted = [
-        template.encode(row, span, recipe.training.label_weight)
-        for row, span in zip((*rows, *validation_rows), spans, strict=True)
-    ]
-    encoded, validation = weighted[: len(rows)], weighted[len(rows) :]
+    encoded = [template.encode(row, span, recipe.training.label_weight) for row, span in zip(rows, spans, strict=True)]
     shown = tuple(template.decode(example.completion_ids, special=True) for example in encoded[:3])
     screen.say("Supervised tokens of three examples (everything else is context and teaches nothing):")
     for text in shown:
         screen.say(f"  {text!r}")
+    return encoded[: len(train)], encoded[len(train) :], shown
 
-    begun = time.perf_counter()
-    trained, model = _train_with_bar(recipe, plan, folder, encoded, validation, screen)
-    wall_seconds = time.perf_counter() - begun
-    last, progress = trained.steps[-1], trained.progress
-    assert progress.first_validation_loss is not None
-    handoff = run.handoffs / f"{progress.best_step:06d}"
-    from relaytune.training.handoff import forget_handoffs, write_handoff
 
-    forget_handoffs(run.handoffs)
-    manifest = {
-        "base_model": recipe.base_model.model_dump(mode="json"),
-        "weights_fingerprint": folder.fingerprint,
-        "template_hash": template.hash,
-        "data_hash": data_hash(rows),
-        "permutation_seed": recipe.training.seed,
-        "next_example": last.num_examples,
-        "step": progress.best_step,
-        "planned_steps": plan.num_steps,
-        "tokens_seen": last.num_tokens,
-        "schedule": recipe.training.model_dump(mode="json"),
-        "lora": recipe.lora.model_dump(mode="json"),
-        "validation_loss": progress.best_validation_loss,
-        "libraries": library_versions(),
-        "device": plan.hardware.device,
-        "lineage": [{"session": 1, "start": "new", "ended_at": now()}],
-    }
-    write_handoff(handoff, model, progress.best_weights, manifest)
-
-    session = run.sessions / "01"
-    write_jsonl(session / "metrics.jsonl", (asdict(step) for step in trained.steps))
-    write_json(session / "environment.json", _environment(plan))
-    result = TrainingResult(
-        start="new",
-        device=plan.hardware.device,
-        precision=plan.precision,
-        num_steps=last.step,
-        planned_steps=plan.num_steps,
-        num_examples=last.num_examples,
-        num_tokens=last.num_tokens,
-        num_supervised_tokens=progress.num_supervised_tokens,
-        best_step=progress.best_step,
-        best_validation_loss=progress.best_validation_loss,
-        first_validation_loss=progress.first_validation_loss,
-        stopped_early=trained.stopped_early,
-        wall_seconds=wall_seconds,
-        examples_per_second=last.num_examples / last.seconds,
-        peak_memory_gib=_peak_memory_gib(),
-        handoff=handoff.relative_to(run.path).as_posix(),
-        supervised_text_shown=shown,
+def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: ChatTemplate) -> Identity:
+    return Identity(
+        run=recipe.name,
+        base_model=recipe.base_model.model_dump(mode="json"),
+        weights=folder.fingerprint,
+        template=template.hash,
+        training_rows=data_hash(read_examples(run.train)),
+        validation_rows=data_hash(read_examples(run.validation)),
+        lora=recipe.lora.model_dump(mode="json"),
+        # the precision of products is each machine's own affair
+        training=recipe.training.model_dump(mode="json", exclude={"precision"}),
     )
-    write_result(session / "session.json", result)
-    screen.say(_summary(result))
-    return [
-        *(session / name for name in ("session.json", "metrics.jsonl", "environment.json")),
-        *sorted(handoff.iterdir()),
-    ]
 
 
-def _train_with_bar(
-    recipe: Recipe,
-    plan: Plan,
-    folder: ModelFolder,
-    train: Sequence[EncodedExample],
-    validation: Sequence[EncodedExample],
-    screen: Screen,
-) -> tuple[Trained, Any]:
-    import torch
+def _limits(recipe: Recipe) -> tuple[float, float]:
+    return recipe.session.limit_seconds, recipe.session.save_every_seconds
 
-    from relaytune.core.precision import products
-    from relaytune.training.loop import train_adapter
-    from relaytune.training.lora import add_lora
 
-    device = plan.hardware.device
-    model = add_lora(load_model(folder, device), recipe.lora, recipe.base_model.name, recipe.training.seed)
-    _forget_peak_memory()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    latest = ""
-    with screen.bar("training", plan.num_steps) as bar, products(plan.precision):
-
-        def show(step: TrainingStep, *_: object) -> None:
-            nonlocal latest
-            if step.validation_loss is not None:
-                latest = f" val {step.validation_loss:.3f}"
-            bar.update(
-                step.step,
-                f"loss {step.train_loss:.3f}{latest} {step.num_tokens / step.seconds:,.0f} tokens/s",
-            )
-
-        trained = train_adapter(model, train, validation, recipe.training, plan.max_tokens_per_micro_batch, show)
-    return trained, model
+def _begins(arrival: Arrival, plan: Plan) -> str:
+    if arrival.progress is None:
+        return f"Start: new, {plan.num_steps} steps."
+    last, step = arrival.lineage[-1], arrival.progress.step
+    inherited = "adapter, place in the data, schedule" + (" and the optimizer's moments" if arrival.moments else "")
+    how = "" if arrival.moments else " The optimizer is fresh, and the learning rate is re-warmed."
+    replanned = ""
+    if last.precision != plan.precision:
+        replanned = f" Re-planned: precision {plan.precision}, {last.precision} there."
+    return (
+        f"Start: {arrival.start} after step {step} of {plan.num_steps}; session {last.number} on {last.machine} saved "
+        f"it at {last.saved_at}. Inherited and verified: {inherited}.{how}{replanned}"
+    )
 
 
 def _summary(result: TrainingResult) -> str:
     early = f", stopped early (of {result.planned_steps} planned)" if result.stopped_early else ""
+    sessions = "" if result.num_sessions == 1 else f" over {result.num_sessions} sessions"
     untrained = (
         " Training never lowered the validation loss: the adapter kept is the untrained one."
         if result.best_step == 0
         else ""
     )
     return (
-        f"{result.num_steps} steps{early}, {result.num_examples} examples in {result.wall_seconds:.0f} s; validation "
-        f"loss {result.first_validation_loss:.3f} → {result.best_validation_loss:.3f} (best after step "
-        f"{result.best_step}, kept in {result.handoff}).{untrained}"
+        f"{result.num_steps} steps{early}{sessions}, {result.num_examples} examples in {result.wall_seconds:.0f} s; "
+        f"validation loss {result.first_validation_loss:.3f} → {result.best_validation_loss:.3f} (best after step "
+        f"{result.best_step}, kept in adapter/).{untrained}"
     )
 
 
@@ -173,9 +301,13 @@ def _environment(plan: Plan) -> dict[str, object]:
 def _forget_peak_memory() -> None:
     """Give back what earlier stages left on the heap, and start the kernel's high-water mark of this process anew.
 
-    Linux only; elsewhere the mark covers the whole process.
+    Linux and CUDA only; elsewhere the mark covers the whole process.
     """
+    import torch
+
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)  # the C library keeps what was freed
     with contextlib.suppress(OSError):

@@ -1,0 +1,124 @@
+"""How a session begins: new, or with what the last handoff brings, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from relaytune.core.errors import HandoffError, RunError
+from relaytune.core.template import EncodedExample, shared_prefix_length
+from relaytune.training.handoff import (
+    ADAPTER_WEIGHTS,
+    BEST_WEIGHTS,
+    handoffs_in,
+    load_moments,
+    load_weights,
+    put,
+)
+from relaytune.training.loop import Progress, mean_loss
+from relaytune.training.manifest import Identity, Manifest, Probe, SessionRecord, read_manifest, refuse_foreign
+
+PROBED = 8  # validation rows
+# Largest relative difference of the probe's loss between where it was saved and where it arrived
+TOLERANCE_SAME_PRECISION = 1e-4
+TOLERANCE_OTHER_PRECISION = 1e-2
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What a session begins with."""
+
+    start: Literal["new", "continue", "resume"]
+    progress: Progress | None
+    moments: dict[str, dict[str, Tensor]] | None
+    lineage: tuple[SessionRecord, ...]
+
+
+def find_handoff(handoffs: Path, ours: Identity) -> tuple[Path, Manifest] | None:
+    """The latest handoff, checked but for its weights; None where the run is new.
+
+    Raises:
+        HandoffError: it is damaged, of another run, or of a newer format.
+        RunError: the run is finished.
+    """
+    found = handoffs_in(handoffs)
+    if not found:
+        return None
+    folder = found[-1]
+    try:
+        manifest = read_manifest(folder)
+        refuse_foreign(folder, manifest, ours)
+    except HandoffError as error:
+        earlier = f"delete {folder} to go on from {found[-2].name}" if found[1:] else f"delete {folder} to begin anew"
+        raise HandoffError(f"{error}\nPut right what differs, or {earlier}.") from error
+    if manifest.finished:
+        raise RunError(f"{folder}: this run is finished (step {manifest.step}). Delete {handoffs} to train anew.")
+    return folder, manifest
+
+
+def arrive(
+    found: tuple[Path, Manifest] | None,
+    model: Any,
+    validation: Sequence[EncodedExample],
+    max_tokens: int,
+    precision: Literal["float32", "bfloat16_products"],
+) -> Arrival:
+    """Put what the handoff brings into the model, and check by the probe that it still does what it did.
+
+    Raises:
+        HandoffError: the weights are not this adapter's, or the probe disagrees.
+    """
+    if found is None:
+        return Arrival("new", None, None, ())
+    folder, manifest = found
+    weights = load_weights(folder, ADAPTER_WEIGHTS, model)
+    best = weights
+    if (folder / BEST_WEIGHTS).exists():
+        best = load_weights(folder, BEST_WEIGHTS, model, may_be_untrained=manifest.best_step == 0)
+    moments = load_moments(folder, model)
+    put(model, weights)
+    _refuse_other_loss(folder, manifest.probe, probe(model, validation, max_tokens, precision))
+    progress = Progress(
+        step=manifest.step,
+        num_tokens=manifest.num_tokens,
+        num_supervised_tokens=manifest.num_supervised_tokens,
+        rewarmed_from=manifest.rewarmed_from if moments is not None else manifest.step,
+        first_validation_loss=manifest.first_validation_loss,
+        best_step=manifest.best_step,
+        best_validation_loss=manifest.best_validation_loss,
+        validations_without_better=manifest.validations_without_better,
+        best_weights=best,
+    )
+    return Arrival("continue" if moments is None else "resume", progress, moments, manifest.lineage)
+
+
+def probe(
+    model: Any,
+    validation: Sequence[EncodedExample],
+    max_tokens: int,
+    precision: Literal["float32", "bfloat16_products"],
+) -> Probe:
+    """The model's loss on the first validation rows, as it stands."""
+    rows = validation[:PROBED]
+    prefix = shared_prefix_length([example.prompt_ids for example in rows])
+    device = next(model.parameters()).device.type
+    return Probe(
+        loss=mean_loss(model, rows, prefix, max_tokens), num_examples=len(rows), precision=precision, device=device
+    )
+
+
+def _refuse_other_loss(folder: Path, saved: Probe, arrived: Probe) -> None:
+    same = saved.precision == arrived.precision
+    tolerance = TOLERANCE_SAME_PRECISION if same else TOLERANCE_OTHER_PRECISION
+    apart = abs(arrived.loss - saved.loss) / max(abs(saved.loss), 1e-3)
+    if not apart <= tolerance:
+        raise HandoffError(
+            f"{folder}: the probe disagrees. {saved.num_examples} validation rows gave a loss of {saved.loss:.6f} when "
+            f"it was saved ({saved.precision}, {saved.device}) and {arrived.loss:.6f} here ({arrived.precision}, "
+            f"{arrived.device}): {apart:.2%} apart, at most {tolerance:.2%} is allowed. The base model or its "
+            "libraries compute something else here; compare the versions in the manifest with this machine's."
+        )

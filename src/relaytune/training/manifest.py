@@ -1,0 +1,157 @@
+"""What a handoff says about itself: where the run stands, what it belongs to, and how it can be checked. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from relaytune.core.errors import HandoffError
+from relaytune.core.files import sha256_of_file
+
+FORMAT = 1
+MANIFEST = "handoff.json"
+
+# what makes two runs different runs, and how a message names it
+IDENTITY = {
+    "base_model": "another base model or revision",
+    "weights": "other weights under the base model's name",
+    "template": "another tokenizer or chat template",
+    "training_rows": "other training rows",
+    "validation_rows": "other validation rows",
+    "lora": "other LoRA settings",
+    "training": "other training settings",
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Strict):
+    """What a run is made of. A handoff of another identity is refused."""
+
+    run: str
+    base_model: dict[str, Any]
+    weights: str  # fingerprint
+    template: str  # hash
+    training_rows: str  # hash
+    validation_rows: str  # hash
+    lora: dict[str, Any]
+    training: dict[str, Any]
+
+
+class SessionRecord(_Strict):
+    """One stretch of training on one machine, up to the handoff that holds this record."""
+
+    number: int
+    start: Literal["new", "continue", "resume"]
+    machine: str
+    device: str
+    precision: Literal["float32", "bfloat16_products"]
+    libraries: dict[str, str]
+    first_step: int  # steps that the run had when the session began
+    last_step: int
+    began_at: str
+    saved_at: str
+    seconds: float
+    ended: Literal["not yet", "limit", "signal", "finished"]
+
+
+class Probe(_Strict):
+    """Mean loss on fixed validation rows, in nats: what the adapter must still give on arrival."""
+
+    loss: float
+    num_examples: int
+    precision: Literal["float32", "bfloat16_products"]
+    device: str
+
+
+class Manifest(_Strict):
+    """handoff.json"""
+
+    format: int
+    relaytune: str
+    identity: Identity
+    step: int
+    planned_steps: int
+    next_example: int
+    num_tokens: int
+    num_supervised_tokens: int
+    rewarmed_from: int | None
+    first_validation_loss: float
+    best_step: int
+    best_validation_loss: float
+    validations_without_better: int
+    finished: bool
+    stopped_early: bool
+    probe: Probe
+    lineage: tuple[SessionRecord, ...]
+    files: dict[str, str]  # sha256 of every other file
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a handoff's manifest and check every file against it.
+
+    Raises:
+        HandoffError: no manifest, one of a newer format, or a file that is missing, added or altered; all at once.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise HandoffError(f"{folder}: no {MANIFEST} in it: not a handoff, or one that was never completed.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON's and UTF-8's errors are both
+        raise HandoffError(f"{path}: not readable as JSON ({error}): cut short or altered.") from error
+    written = values.get("format") if isinstance(values, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise HandoffError(
+            f"{path}: format {written}; this relaytune knows formats up to {FORMAT}. Install the version that wrote it "
+            f"({values.get('relaytune', 'a newer one')}), or a newer one."
+        )
+    try:
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        raise HandoffError(f"{path}: not a manifest of format {FORMAT} ({wrong}).") from error
+    present = {file.name for file in folder.iterdir() if file.name != MANIFEST}
+    faults = [
+        *(f"{name} is missing" for name in sorted(manifest.files.keys() - present)),
+        *(f"{name} is in no manifest" for name in sorted(present - manifest.files.keys())),
+        *(
+            f"{name} was altered or cut short (its sha256 is another)"
+            for name in sorted(manifest.files.keys() & present)
+            if sha256_of_file(folder / name) != manifest.files[name]
+        ),
+    ]
+    if faults:
+        raise HandoffError(_listed(f"{folder}: a damaged handoff", faults))
+    return manifest
+
+
+def refuse_foreign(folder: Path, manifest: Manifest, ours: Identity) -> None:
+    """Refuse a handoff that belongs to another run than this recipe's.
+
+    Raises:
+        HandoffError: names everything that differs, with both values where they are short.
+    """
+    faults = []
+    for name, words in IDENTITY.items():
+        theirs, mine = getattr(manifest.identity, name), getattr(ours, name)
+        if theirs != mine:
+            faults.append(f"{words}{_difference(theirs, mine)}")
+    if faults:
+        raise HandoffError(_listed(f"{folder}: made with", faults))
+
+
+def _difference(theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+        return ": " + ", ".join(f"{key} {theirs.get(key)!r} there, {ours.get(key)!r} here" for key in keys)
+    return f" ({theirs[:12]}… there, {ours[:12]}… here)"
+
+
+def _listed(head: str, faults: list[str]) -> str:
+    return "\n".join([head, *(f"  - {fault}" for fault in faults)])

