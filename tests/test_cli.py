@@ -345,8 +345,9 @@ def _interrupt(process: subprocess.Popen[str], words: str, seconds: float) -> st
 def test_ctrl_c_that_lands_in_a_destructor_is_not_lost() -> None:
     # what Python swallows there is asked for again; the loop would otherwise go on for 20 s
     program = """
-import sys, time
+import signal, sys, time
 from relaytune.cli import _interrupt_again
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.unraisablehook = _interrupt_again
 class Dying:
     def __del__(self): raise KeyboardInterrupt

@@ -147,8 +147,8 @@ def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_js
     job = _job(recipe, runs, set_, as_json)
     check_stage(job)
     plan_stage(job)
-    finished = train_stage(job)
-    _print(as_json, read_json(job.run.training if finished else job.run.last_session / "session.json"))
+    train_stage(job)
+    _print(as_json, read_json(job.run.training if job.run.training.exists() else job.run.last_session / "session.json"))
 
 
 @app.command()

@@ -77,6 +77,18 @@ def test_label_probabilities_are_those_of_a_plain_forward_pass(
                 assert log_prob == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 4, 100])
+def test_label_probabilities_do_not_depend_on_how_many_are_scored_side_by_side(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = Continuations([], [[20], [21, 22, 23], [20, 24], [25], [26, 27, 28, 29, 30]])
+    prompts = [[5, 6, 7, 8], [5, 6, 9, 10, 11]]
+    expected = decode(small_llama(), prompts, 2, frozenset({2}), labels)
+    monkeypatch.setattr(decoding, "BRANCH_TOKENS_AT_ONCE", at_once)
+    for row, other in zip(decode(small_llama(), prompts, 2, frozenset({2}), labels), expected, strict=True):
+        assert row.label_log_probs == pytest.approx(other.label_log_probs, rel=1e-5)
+
+
 def test_asking_for_label_probabilities_does_not_change_the_answers() -> None:
     prompts = [example.prompt_ids for example in random_examples(7, prefix=9)]
     labels = Continuations([11, 12], [[20], [21, 22]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from command_line import refusal, relaytune, start, write_task
+from command_line import files_below, refusal, relaytune, start, write_task
 from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import RunFolder
 
@@ -69,6 +70,34 @@ def test_a_signal_ends_the_session_with_a_handoff_and_the_same_command_goes_on(
     again = relaytune(tmp_path / "task", "train", "recipe.yaml", *options, "--set", "session.limit=1s")
     assert "Start: resume after step" in again.stdout
     assert "Session 2 ended (limit)" in again.stdout
+
+
+def test_what_was_lost_behind_a_finished_handoff_is_unpacked_from_it_and_nothing_is_trained(tmp_path: Path) -> None:
+    run = task(tmp_path / "task")
+    assert relaytune(tmp_path / "task", "train", "recipe.yaml").returncode == 0
+    before = (run.adapter / "adapter_model.safetensors").read_bytes()
+    handoffs = files_below(run.handoffs)
+    # as after a crash between the last handoff and the record of the stage
+    shutil.rmtree(run.adapter)
+    run.training.unlink()
+    run.provenance("train").unlink()
+    done = relaytune(tmp_path / "task", "train", "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "This run is finished: its last handoff was verified" in done.stdout
+    assert (run.adapter / "adapter_model.safetensors").read_bytes() == before
+    assert files_below(run.handoffs) == handoffs
+    assert json.loads(run.training.read_text())["num_sessions"] == 1
+
+
+def test_sessions_of_a_past_that_was_given_up_leave_no_trace(tmp_path: Path) -> None:
+    run = task(tmp_path / "task")
+    for _ in range(2):
+        relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "session.limit=1s")
+    assert [path.name for path in run.session_folders()] == ["01", "02"]
+    shutil.rmtree(run.handoffs)
+    assert relaytune(tmp_path / "task", "train", "recipe.yaml").returncode == 0
+    assert [path.name for path in run.session_folders()] == ["01"]
+    assert [step.step for step in read_metrics(run.sessions)] == [1, 2, 3]
 
 
 def test_a_run_whose_recipe_changed_between_sessions_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -133,9 +133,11 @@ def test_held_out_rows_are_answered_once_by_each_contender(finished: Path) -> No
 def test_status_shows_every_stage_and_that_all_is_done(finished: Path) -> None:
     done = relaytune(finished, "status", "recipe.yaml")
     assert done.returncode == 0
-    rows = done.stdout.splitlines()[1:-1]
+    *rows, session = done.stdout.splitlines()[1:-1]
     assert len(rows) == 11
     assert all(row.endswith(" s  done") for row in rows)
+    assert session.startswith("  session 1: new, steps 1 to 3 on ")
+    assert session.endswith("ended: finished")
     assert "Everything is done." in done.stdout.splitlines()[-1]
 
 
@@ -316,4 +318,4 @@ def test_a_disk_that_is_full_when_the_adapter_is_written_keeps_the_run_whole(
     assert "\nexit 1\n" in done.stdout
     left = done.stdout.partition("\nexit 1\n")[2].splitlines()
     assert "small/tickets/generations/base.jsonl" in left
-    assert not [name for name in left if "handoffs" in name or "session" in name or name.endswith("train.json")]
+    assert not [name for name in left if "handoffs" in name or "adapter" in name or name.endswith("train.json")]

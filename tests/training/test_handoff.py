@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from relaytune.core.errors import HandoffError, RunError
+from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file
 from relaytune.core.recipe import Lora, Training
 from relaytune.training.arriving import Arrival, arrive, find_handoff, probe
@@ -50,7 +50,9 @@ def adapted(base: Any = None) -> Any:
     return add_lora(base or small_llama(), LORA, "small", seed=0)
 
 
-def save(folder: Path, finished: bool = False, with_moments: bool = True) -> tuple[Any, Progress]:
+def save(
+    folder: Path, finished: bool = False, with_moments: bool = True
+) -> tuple[Any, Progress, dict[str, dict[str, Tensor]]]:
     """Train a few steps and hand them on; the best step is the first."""
     model = adapted()
     moments: dict[str, dict[str, Tensor]] = {}
@@ -80,7 +82,7 @@ def save(folder: Path, finished: bool = False, with_moments: bool = True) -> tup
         "lineage": (),
     }
     write_handoff(folder / "000005", model, manifest, progress.best_weights, moments if with_moments else None)
-    return model, progress
+    return model, progress, moments
 
 
 def arrived(folder: Path, model: Any = None, ours: Identity = OURS) -> Arrival:
@@ -88,7 +90,7 @@ def arrived(folder: Path, model: Any = None, ours: Identity = OURS) -> Arrival:
 
 
 def test_what_was_handed_on_arrives_to_the_bit(tmp_path: Path) -> None:
-    model, progress = save(tmp_path)
+    model, progress, moments = save(tmp_path)
     other = adapted()
     arrival = arrived(tmp_path, other)
     assert arrival.start == "resume"
@@ -98,7 +100,11 @@ def test_what_was_handed_on_arrives_to_the_bit(tmp_path: Path) -> None:
     for name, weight in progress.best_weights.items():
         assert torch.equal(weight, arrival.progress.best_weights[name])
     assert (arrival.progress.step, arrival.progress.best_step) == (progress.step, progress.best_step)
-    assert (tmp_path / "000005" / BEST_WEIGHTS).exists() == (progress.best_step != 5)
+    assert progress.best_step < 5  # so that two adapters were handed on
+    assert (tmp_path / "000005" / BEST_WEIGHTS).exists()
+    assert arrival.moments is not None
+    for name, state in moments.items():
+        assert all(torch.equal(value, arrival.moments[name][key]) for key, value in state.items())
 
 
 def test_without_moments_a_session_continues_and_is_rewarmed(tmp_path: Path) -> None:
@@ -200,11 +206,11 @@ def test_a_damaged_handoff_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
+        ({"weights": "e" * 64}, "other base weights (aaaaaaaaaaaa… there, eeeeeeeeeeee… here)"),
         (
-            {"base_model": {"name": "small", "revision": "v2"}},
+            {"weights": "e" * 64, "base_model": {"name": "small", "revision": "v2"}},
             "another base model or revision: revision None there, 'v2' here",
         ),
-        ({"weights": "e" * 64}, "other weights under the base model's name (aaaaaaaaaaaa… there, eeeeeeeeeeee… here)"),
         ({"template": "e" * 64}, "another tokenizer or chat template"),
         ({"training_rows": "e" * 64}, "other training rows"),
         ({"validation_rows": "e" * 64}, "other validation rows"),
@@ -225,7 +231,9 @@ def test_a_handoff_of_another_run_is_refused_and_what_differs_is_named(
 
 def test_all_that_differs_is_named_at_once(tmp_path: Path) -> None:
     save(tmp_path)
-    with pytest.raises(HandoffError, match=r"(?s)other weights.*other training rows.*delete .*000005 to begin anew"):
+    with pytest.raises(
+        HandoffError, match=r"(?s)other base weights.*other training rows.*delete .*000005 to begin anew"
+    ):
         find_handoff(tmp_path, OURS.model_copy(update={"weights": "e" * 64, "training_rows": "f" * 64}))
 
 
@@ -245,10 +253,15 @@ def test_an_adapter_that_nothing_would_train_is_refused(tmp_path: Path) -> None:
         arrived(tmp_path, frozen)
 
 
-def test_a_finished_run_is_not_begun_again(tmp_path: Path) -> None:
+def test_a_finished_run_is_unpacked_and_not_begun_again(tmp_path: Path) -> None:
     save(tmp_path, finished=True)
-    with pytest.raises(RunError, match=r"this run is finished \(step 5\)"):
-        find_handoff(tmp_path, OURS)
+    assert arrived(tmp_path).finished
+
+
+def test_the_same_weights_under_another_name_are_the_same_run(tmp_path: Path) -> None:
+    save(tmp_path)
+    (tmp_path / "000005" / ".DS_Store").write_text("left by a file manager")
+    assert find_handoff(tmp_path, OURS.model_copy(update={"base_model": {"name": "/elsewhere/small"}}))
 
 
 def test_the_last_three_handoffs_are_kept(tmp_path: Path) -> None:

@@ -91,13 +91,13 @@ class TrainingStep:
     train_loss: float
     learning_rate: float
     grad_norm: float
-    seconds: float  # since the start of training
+    seconds: float  # since the session began to train
     validation_loss: float | None = None
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training did, all sessions together (training.json)."""
+    """What training did, all sessions together (training.json); machine and peak memory are the last session's."""
 
     num_sessions: int
     device: str
@@ -256,7 +256,7 @@ def read_metrics(sessions: Path) -> list[TrainingStep]:
     last. Raises as `read_result` does.
     """
     steps: dict[int, TrainingStep] = {}
-    for path in sorted(sessions.glob("[0-9][0-9]/metrics.jsonl")):
+    for path in sorted(sessions.glob("[0-9]*/metrics.jsonl"), key=lambda path: int(path.parent.name)):
         of_session = _read(path, read_jsonl, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
         first = of_session[0].step if of_session else math.inf
         steps = {number: step for number, step in steps.items() if number < first}

@@ -60,10 +60,14 @@ class RunFolder:
         """The folder of one session, counted from 1."""
         return self.sessions / f"{number:02d}"
 
+    def session_folders(self) -> list[Path]:
+        """The folders of all sessions so far, in order."""
+        return sorted(self.sessions.glob("[0-9]*"), key=lambda path: int(path.name))
+
     @property
     def last_session(self) -> Path:
         """The folder of the latest session; of the first where there is none yet."""
-        return max(self.sessions.glob("[0-9][0-9]"), default=self.session(1))
+        return [self.session(1), *self.session_folders()][-1]
 
     def generation(self, name: str) -> Path:
         """The answers of a contender, or of `tuned_on_train`."""
@@ -150,6 +154,14 @@ class Stage:
             if sha256_of_file(output) != sha256:
                 return f"{name} was altered"
         return ""
+
+    def inputs_changed(self) -> bool:
+        """Whether its last making had other inputs; not where it was never finished, or only outputs were altered."""
+        path = self.run.provenance(self.name)
+        try:
+            return path.exists() and read_result(path, Provenance).inputs != self.inputs
+        except RelaytuneError:
+            return False
 
     def forget(self) -> None:
         """Call before outputs are touched, so that a stage cut short is never taken for a finished one."""

@@ -7,7 +7,7 @@ N is the number of rows in the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch import Tensor
 from relaytune.core.attention import Packing, attend_causally, attend_packed, joint_attention
 from relaytune.core.counts import ANSWERS_AT_ONCE, LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.template import shared_prefix_length
+
+BRANCH_TOKENS_AT_ONCE = 64  # of labels scored side by side, for each prompt
 
 
 @dataclass
@@ -165,7 +167,8 @@ class _Decoder:
         self._active: list[int] = []  # prompt index of each row in the batch
         room = max_new_tokens
         if labels is not None:
-            room = max(room, len(labels.head) + sum(len(tail) - 1 for tail in labels.tails))
+            longest_branch = max(len(tail) - 1 for tail in labels.tails)
+            room = max(room, len(labels.head) + max(longest_branch, BRANCH_TOKENS_AT_ONCE))
         longest = max((len(own) for own in self._own), default=0)
         prefix = _PrefixLayout()
         if prompts:
@@ -225,12 +228,12 @@ class _Decoder:
             lengths += len(labels.head)
         start_NV = torch.nn.functional.linear(last_NC, self._head_VC).float().log_softmax(-1)
         totals = start_NV[:, [tail[0] for tail in labels.tails]]
-        branches = [tail[:-1] for tail in labels.tails]  # all labels in one pass, side by side
-        if any(branches):
-            ids = [token for branch in branches for token in branch]
-            owners = [label for label, branch in enumerate(branches) for _ in branch]
-            targets = torch.tensor([token for tail in labels.tails for token in tail[1:]], device=self._device)
-            hidden_NLC = self._extend(first, [ids] * len(group), [len(branch) for branch in branches])
+        for together in _side_by_side(labels.tails):
+            tails = [labels.tails[label] for label in together]
+            ids = [token for tail in tails for token in tail[:-1]]
+            owners = [label for label, tail in zip(together, tails, strict=True) for _ in tail[:-1]]
+            targets = torch.tensor([token for tail in tails for token in tail[1:]], device=self._device)
+            hidden_NLC = self._extend(first, [ids] * len(group), [len(tail) - 1 for tail in tails])
             log_probs = self._log_probs(hidden_NLC.flatten(0, 1), targets.repeat(len(group))).view(len(group), -1)
             totals.index_add_(1, torch.tensor(owners, device=self._device), log_probs)
         lengths -= len(labels.head)
@@ -268,3 +271,19 @@ class _Decoder:
                     self._rows.move(last, row)
                     self._active[row] = self._active[last]
                 self._active.pop()
+
+
+def _side_by_side(tails: Sequence[list[int]]) -> Iterator[list[int]]:
+    """Groups of labels (by index) whose tokens behind the first fit into one pass; labels of one token need none."""
+    group: list[int] = []
+    tokens = 0
+    for label, tail in enumerate(tails):
+        more = len(tail) - 1
+        if group and tokens + more > BRANCH_TOKENS_AT_ONCE:
+            yield group
+            group, tokens = [], 0
+        if more:
+            group.append(label)
+            tokens += more
+    if group:
+        yield group

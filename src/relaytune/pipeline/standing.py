@@ -47,10 +47,8 @@ def standing(job: Job) -> list[StageStanding]:
 
 def sessions(job: Job) -> list[SessionRecord]:
     """What the sessions of this run did, as far as their last handoffs tell."""
-    return [
-        SessionRecord.model_validate(read_json(path))
-        for path in sorted(job.run.sessions.glob("[0-9][0-9]/session.json"))
-    ]
+    paths = [folder / "session.json" for folder in job.run.session_folders()]
+    return [SessionRecord.model_validate(read_json(path)) for path in paths if path.is_file()]
 
 
 def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Clock:
         self._last_step = self._last_save = time.monotonic()
         self._longest_step = 0.0
         self._longest_save = 5.0  # until one was measured
-        self._signalled = False
+        self.signalled = False
 
     def stepped(self) -> None:
         """A step, with its validation if it had one, has ended."""
@@ -38,7 +39,7 @@ class Clock:
 
     def must_stop(self) -> Ended | None:
         """Why the session has to stop now, if it has to."""
-        if self._signalled:
+        if self.signalled:
             return "signal"
         needed = MARGIN * (self._longest_step + self._longest_save)
         return "limit" if time.monotonic() - self._began + needed > self._limit else None
@@ -60,10 +61,12 @@ class Clock:
         """SIGTERM and SIGINT stop the session after the running step; a second one ends it at once."""
 
         def hear(number: int, _: Any) -> None:
-            if self._signalled:
+            if self.signalled:
                 signal.signal(number, before[number])
                 signal.raise_signal(number)
-            self._signalled = True
+            self.signalled = True
+            # not through the screen, whose lock the interrupted code may hold
+            os.write(2, b"\nStopping after this step, with a handoff. Once more: stop at once, without one.\n")
 
         before: dict[int, Any] = {}
         try:

@@ -98,11 +98,12 @@ def train_adapter(
         at.first_validation_loss = at.best_validation_loss = mean_loss(model, validation, prefix, max_tokens)
         at.best_weights = copied(weights)
     steps: list[TrainingStep] = []
-    stopped_early = stopped = False
     begun = time.perf_counter()
     model.train()
 
-    for step in range(at.step, total):
+    patience = settings.early_stopping_patience
+    while at.step < total and at.validations_without_better < patience:
+        step = at.step
         indices = examples_of_step(step, len(train), settings.num_epochs, settings.examples_per_step, settings.seed)
         examples = [train[index] for index in indices]
         weight = sum(sum(example.weights) for example in examples)
@@ -138,11 +139,10 @@ def train_adapter(
         num_examples = step * settings.examples_per_step + len(examples)
         seconds = time.perf_counter() - begun
         steps.append(TrainingStep(at.step, num_examples, at.num_tokens, loss, rate, norm, seconds, validation_loss))
-        stopped = bool(after_step(steps[-1], at, optimizer))
-        stopped_early = at.validations_without_better >= settings.early_stopping_patience and at.step < total
-        if stopped_early or stopped:
+        if after_step(steps[-1], at, optimizer):
             break
 
+    stopped_early = at.step < total and at.validations_without_better >= patience
     return Trained(tuple(steps), at, stopped_early or at.step == total, stopped_early)
 
 

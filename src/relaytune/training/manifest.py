@@ -16,8 +16,7 @@ MANIFEST = "handoff.json"
 
 # what makes two runs different runs, and how a message names it
 IDENTITY = {
-    "base_model": "another base model or revision",
-    "weights": "other weights under the base model's name",
+    "weights": "other base weights",
     "template": "another tokenizer or chat template",
     "training_rows": "other training rows",
     "validation_rows": "other validation rows",
@@ -34,7 +33,7 @@ class Identity(_Strict):
     """What a run is made of. A handoff of another identity is refused."""
 
     run: str
-    base_model: dict[str, Any]
+    base_model: dict[str, Any]  # as the recipe names it: another machine may keep the same weights elsewhere
     weights: str  # fingerprint
     template: str  # hash
     training_rows: str  # hash
@@ -116,7 +115,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
         raise HandoffError(f"{path}: not a manifest of format {FORMAT} ({wrong}).") from error
-    present = {file.name for file in folder.iterdir() if file.name != MANIFEST}
+    present = {file.name for file in folder.iterdir() if file.name != MANIFEST and not file.name.startswith(".")}
     faults = [
         *(f"{name} is missing" for name in sorted(manifest.files.keys() - present)),
         *(f"{name} is in no manifest" for name in sorted(present - manifest.files.keys())),
@@ -142,6 +141,8 @@ def refuse_foreign(folder: Path, manifest: Manifest, ours: Identity) -> None:
         theirs, mine = getattr(manifest.identity, name), getattr(ours, name)
         if theirs != mine:
             faults.append(f"{words}{_difference(theirs, mine)}")
+    if manifest.identity.weights != ours.weights and manifest.identity.base_model != ours.base_model:
+        faults.append(f"another base model or revision{_difference(manifest.identity.base_model, ours.base_model)}")
     if faults:
         raise HandoffError(_listed(f"{folder}: made with", faults))
 

@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import platform
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from relaytune.core.contract import label_span
-from relaytune.core.files import write_json, write_jsonl
+from relaytune.core.counts import num_examples
+from relaytune.core.files import sha256_of_value, write_json, write_jsonl
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
     from relaytune.training.loop import Progress, Trained
 
 
-def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path] | None:
+def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | None, bool]:
     """Train on data/train.jsonl as plan.json says, from where the last handoff stands.
 
-    Returns the files of the finished run, or None where the session ended before the run did.
+    Returns the files of the finished run, or None where the session ended before the run did; and whether a signal
+    asked to stop.
 
     Raises:
         RunError: the data or the plan is missing, the run is finished, or the loss is no longer a number.
@@ -63,21 +66,19 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> list[Path] | None:
         arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
         screen.say(_begins(arrival, plan))
         session = Session(recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows))
-        trained = session.train(train_rows, Clock(began, *_limits(recipe)), screen)
+        clock = Clock(began, recipe.session.limit_seconds, recipe.session.save_every_seconds)
+        trained = session.train(train_rows, clock, screen)
     result = session.result(trained, shown)
     if result is None:
         screen.say(
             f"Session {session.number} ended ({session.ended}) after step {trained.progress.step} of {plan.num_steps}, "
             f"with a verified handoff in {run.handoffs}. Go on with the same command, on this machine or another."
         )
-        return None
+        return None, clock.signalled
     write_result(run.training, result)
     screen.say(_summary(result))
-    return [
-        run.training,
-        *sorted(run.adapter.iterdir()),
-        *sorted(run.sessions.glob("[0-9][0-9]/*.json*")),
-    ]
+    of_sessions = [path for folder in run.session_folders() for path in sorted(folder.glob("*.json*"))]
+    return [run.training, *sorted(run.adapter.iterdir()), *of_sessions], clock.signalled
 
 
 @dataclass
@@ -94,11 +95,17 @@ class Session:
     num_rows: int
 
     def __post_init__(self) -> None:
-        self.number = len(self.arrival.lineage) + 1
+        # a finished run is only unpacked: that is no session of its own
+        self.number = len(self.arrival.lineage) + (not self.arrival.finished)
         self.ended: Literal["not yet", "limit", "signal", "finished"] = "not yet"
         self.began_at = now()
+        self._first_step = self.arrival.progress.step if self.arrival.progress else 0  # progress moves on
         self._began = time.perf_counter()
         self._steps: list[TrainingStep] = []
+        if self.arrival.finished:
+            return
+        for folder in self.run.session_folders()[self.number - 1 :]:  # of a past that was given up
+            shutil.rmtree(folder, ignore_errors=True)
         write_json(self.run.session(self.number) / "environment.json", _environment(self.plan))
 
     def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:
@@ -118,7 +125,11 @@ class Session:
                 speed = (step.num_tokens - before) / step.seconds
                 bar.update(step.step, f"loss {step.train_loss:.3f}{latest} {speed:,.0f} tokens/s")
                 stop = clock.must_stop()
-                if progress.step < self.plan.num_steps and (stop or clock.must_save()):
+                over = (
+                    progress.step == self.plan.num_steps
+                    or progress.validations_without_better >= self.recipe.training.early_stopping_patience
+                )
+                if not over and (stop or clock.must_save()):
                     self.ended = stop or "not yet"
                     with clock.saving():
                         self._save(progress, optimizer)
@@ -138,7 +149,8 @@ class Session:
             )
             if trained.finished:
                 self.ended = "finished"
-                self._save(trained.progress, None, stopped_early=trained.stopped_early)
+                if not self.arrival.finished:
+                    self._save(trained.progress, None, stopped_early=trained.stopped_early)
                 write_adapter(self.run.adapter, self.model, trained.progress.best_weights)
         return trained
 
@@ -148,7 +160,6 @@ class Session:
         from relaytune.training.loop import moments_of
         from relaytune.training.lora import trainable
 
-        settings = self.recipe.training
         record = self._record(progress)
         manifest = {
             "format": FORMAT,
@@ -156,7 +167,7 @@ class Session:
             "identity": self.identity,
             "step": progress.step,
             "planned_steps": self.plan.num_steps,
-            "next_example": min(progress.step * settings.examples_per_step, round(settings.num_epochs * self.num_rows)),
+            "next_example": self._num_examples(progress),
             "num_tokens": progress.num_tokens,
             "num_supervised_tokens": progress.num_supervised_tokens,
             "rewarmed_from": progress.rewarmed_from,
@@ -178,6 +189,10 @@ class Session:
         write_json(session / "session.json", record.model_dump(mode="json"))
         forget_older(self.run.handoffs)
 
+    def _num_examples(self, progress: Progress) -> int:
+        settings = self.recipe.training
+        return min(progress.step * settings.examples_per_step, num_examples(self.num_rows, settings.num_epochs))
+
     def _record(self, progress: Progress) -> SessionRecord:
         return SessionRecord(
             number=self.number,
@@ -186,7 +201,7 @@ class Session:
             device=self.plan.hardware.device,
             precision=self.plan.precision,
             libraries=library_versions(),
-            first_step=self._steps[0].step - 1,
+            first_step=self._first_step,
             last_step=progress.step,
             began_at=self.began_at,
             saved_at=now(),
@@ -200,15 +215,17 @@ class Session:
             return None
         progress = trained.progress
         assert progress.first_validation_loss is not None
-        num_examples = trained.steps[-1].num_examples
-        seconds = sum(record.seconds for record in self.arrival.lineage) + time.perf_counter() - self._began
+        walked = self._num_examples(progress)
+        seconds = sum(record.seconds for record in self.arrival.lineage)
+        if not self.arrival.finished:
+            seconds += time.perf_counter() - self._began
         return TrainingResult(
             num_sessions=self.number,
             device=self.plan.hardware.device,
             precision=self.plan.precision,
             num_steps=progress.step,
             planned_steps=self.plan.num_steps,
-            num_examples=num_examples,
+            num_examples=walked,
             num_tokens=progress.num_tokens,
             num_supervised_tokens=progress.num_supervised_tokens,
             best_step=progress.best_step,
@@ -216,7 +233,7 @@ class Session:
             first_validation_loss=progress.first_validation_loss,
             stopped_early=trained.stopped_early,
             wall_seconds=seconds,
-            examples_per_second=num_examples / seconds,
+            examples_per_second=walked / seconds,
             peak_memory_gib=_peak_memory_gib(),
             supervised_text_shown=shown,
         )
@@ -240,6 +257,10 @@ def _encoded(
 
 
 def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: ChatTemplate) -> Identity:
+    # the precision of products is each machine's own affair
+    settings = recipe.training.model_dump(mode="json", exclude={"precision"})
+    if recipe.training.label_weight != 1:  # which tokens weigh more follows from the contract
+        settings["contract"] = sha256_of_value(recipe.contract.model_dump(mode="json"))
     return Identity(
         run=recipe.name,
         base_model=recipe.base_model.model_dump(mode="json"),
@@ -248,16 +269,13 @@ def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: Cha
         training_rows=data_hash(read_examples(run.train)),
         validation_rows=data_hash(read_examples(run.validation)),
         lora=recipe.lora.model_dump(mode="json"),
-        # the precision of products is each machine's own affair
-        training=recipe.training.model_dump(mode="json", exclude={"precision"}),
+        training=settings,
     )
 
 
-def _limits(recipe: Recipe) -> tuple[float, float]:
-    return recipe.session.limit_seconds, recipe.session.save_every_seconds
-
-
 def _begins(arrival: Arrival, plan: Plan) -> str:
+    if arrival.finished:
+        return "This run is finished: its last handoff was verified, and the adapter is unpacked from it."
     if arrival.progress is None:
         return f"Start: new, {plan.num_steps} steps."
     last, step = arrival.lineage[-1], arrival.progress.step
