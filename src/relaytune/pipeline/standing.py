@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from relaytune.core.errors import RelaytuneError, RunError
 from relaytune.core.files import read_json, sha256_of_file
 from relaytune.core.results import read_result
@@ -48,7 +50,13 @@ def standing(job: Job) -> list[StageStanding]:
 def sessions(job: Job) -> list[SessionRecord]:
     """What the sessions of this run did, as far as their last handoffs tell."""
     paths = [folder / "session.json" for folder in job.run.session_folders()]
-    return [SessionRecord.model_validate(read_json(path)) for path in paths if path.is_file()]
+    try:
+        return [SessionRecord.model_validate(read_json(path)) for path in paths if path.is_file()]
+    except ValidationError as error:
+        raise RunError(
+            f"{job.run.sessions}: not the sessions of this version of relaytune; another one trained this run. Use "
+            "that one, or begin anew with another --runs."
+        ) from error
 
 
 def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:
