@@ -56,11 +56,12 @@ def test_without_a_limit_a_session_never_stops_and_saves_by_wall_clock(hands: Ha
 
 def test_the_first_signal_asks_the_second_one_insists(capfd: pytest.CaptureFixture[str]) -> None:
     clock = Clock(0.0, math.inf, math.inf)
-    before = signal.getsignal(signal.SIGINT)
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with clock.listening():
         signal.raise_signal(signal.SIGINT)
         assert clock.must_stop() == "signal"
         assert "Stopping after this step" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) == before
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    signal.signal(signal.SIGINT, inherited)
