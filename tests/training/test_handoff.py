@@ -16,9 +16,9 @@ from torch import Tensor
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file
 from relaytune.core.recipe import Lora, Training
+from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.training.arriving import Arrival, arrive, find_handoff, probe
 from relaytune.training.handoff import (
-    ADAPTER_WEIGHTS,
     BEST_WEIGHTS,
     MOMENTS,
     forget_older,

@@ -12,10 +12,10 @@ from relaytune.core.files import folder_replaced, read_json, sha256_of_file, wri
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import EvaluationResult, TrainingResult, Verdict, read_result
-from relaytune.core.run_folder import Provenance, RunFolder
+from relaytune.core.run_folder import ADAPTER_WEIGHTS, Provenance, RunFolder
 from relaytune.packaging.card import SplitFacts, model_card
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 CHECKSUMS = "checksums.sha256"
 
 

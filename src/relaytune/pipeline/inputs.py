@@ -9,6 +9,7 @@ from typing import Any
 from relaytune.core.errors import RelaytuneError
 from relaytune.core.files import sha256_of_file, sha256_of_value
 from relaytune.core.results import Plan, read_result
+from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.evaluation.summary import main_metric
 from relaytune.pipeline.job import Job
 
@@ -36,7 +37,7 @@ def _record(stage: str) -> Input:
 
 
 def _adapter(job: Job) -> str:
-    return job.file_hash(job.run.adapter / "adapter_model.safetensors", "train")
+    return job.file_hash(job.run.adapter / ADAPTER_WEIGHTS, "train")
 
 
 # stages whose records the report and the package depend on

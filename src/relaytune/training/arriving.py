@@ -10,9 +10,9 @@ from typing import Any, Literal
 from torch import Tensor
 
 from relaytune.core.errors import HandoffError
+from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.handoff import (
-    ADAPTER_WEIGHTS,
     BEST_WEIGHTS,
     handoffs_in,
     load_moments,

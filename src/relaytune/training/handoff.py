@@ -14,10 +14,10 @@ from torch import Tensor
 
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import folder_replaced, sha256_of_file, write_json
+from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.training.lora import ADAPTER, trainable
 from relaytune.training.manifest import MANIFEST, Manifest, read_manifest
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BEST_WEIGHTS = "best_adapter_model.safetensors"  # only where the best step is not the last
 MOMENTS = "optimizer.safetensors"  # only where the next session is to resume exactly
 KEPT = 3

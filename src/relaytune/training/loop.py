@@ -39,6 +39,10 @@ class Progress:
     validations_without_better: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
+    def is_over(self, num_steps: int, patience: int) -> bool:
+        """Whether the run has come to its end: all steps are done, or validation has not improved for too long."""
+        return self.step >= num_steps or self.validations_without_better >= patience
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -102,7 +106,7 @@ def train_adapter(
     model.train()
 
     patience = settings.early_stopping_patience
-    while at.step < total and at.validations_without_better < patience:
+    while not at.is_over(total, patience):
         step = at.step
         indices = examples_of_step(step, len(train), settings.num_epochs, settings.examples_per_step, settings.seed)
         examples = [train[index] for index in indices]
@@ -142,8 +146,8 @@ def train_adapter(
         if after_step(steps[-1], at, optimizer):
             break
 
-    stopped_early = at.step < total and at.validations_without_better >= patience
-    return Trained(tuple(steps), at, stopped_early or at.step == total, stopped_early)
+    finished = at.is_over(total, patience)
+    return Trained(tuple(steps), at, finished, stopped_early=finished and at.step < total)
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | 
     asked to stop.
 
     Raises:
-        RunError: the data or the plan is missing, the run is finished, or the loss is no longer a number.
+        RunError: the data or the plan is missing, or the loss is no longer a number.
         HandoffError: the last handoff is damaged, belongs to another run, or does not give the loss it gave.
         ModelError: the base model is missing or lacks a target module.
         MachineError: no torch, or no disk.
@@ -125,10 +125,7 @@ class Session:
                 speed = (step.num_tokens - before) / step.seconds
                 bar.update(step.step, f"loss {step.train_loss:.3f}{latest} {speed:,.0f} tokens/s")
                 stop = clock.must_stop()
-                over = (
-                    progress.step == self.plan.num_steps
-                    or progress.validations_without_better >= self.recipe.training.early_stopping_patience
-                )
+                over = progress.is_over(self.plan.num_steps, self.recipe.training.early_stopping_patience)
                 if not over and (stop or clock.must_save()):
                     self.ended = stop or "not yet"
                     with clock.saving():
