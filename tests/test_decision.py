@@ -35,6 +35,19 @@ def test_the_evidence_gives_counts_shares_intervals_difference_and_p() -> None:
     )
 
 
+def test_a_prompt_that_knows_no_more_than_chance_is_named_as_a_risk() -> None:
+    recipe, expected = make_recipe(), LABELS * 30
+    always_one = evaluate(recipe, expected, tuned=expected, few_shot=["shipping"] * 90)
+    (risk,) = [risk for risk in _decide(recipe, always_one).remaining_risks if "chance" in risk]
+    assert "always answering refund would be right in 30/90 (33%)" in risk
+    assert "it gives shipping in 90 of 90 answers" in risk
+    assert "For comparison: always answering refund" in verdict_markdown(
+        _decide(recipe, always_one), always_one, recipe
+    )
+    knows_more = evaluate(recipe, expected, tuned=expected, few_shot=[*expected[:60], *["other"] * 30])
+    assert not [risk for risk in _decide(recipe, knows_more).remaining_risks if "chance" in risk]
+
+
 def test_a_tie_is_no_win_and_a_prompt_as_good_as_tuned_is_a_discard() -> None:
     recipe = make_recipe((BEATS, LEVEL))
     evaluation = evaluate(recipe, 100, tuned=right_in(90, 100), base=right_in(90, 100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -17,6 +18,8 @@ from relaytune.core.results import (
 from relaytune.core.run_folder import now
 from relaytune.diagnosis import PROMPT_AS_GOOD, diagnose
 from relaytune.evidence import (
+    LABEL_METRICS,
+    always_one_label,
     apply_clause,
     prompt_meeting_levels,
     rate_of,
@@ -90,10 +93,11 @@ def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Rec
         _clause_list(verdict, "discard_when", "Discard when any of these holds:"),
         f"## The contenders on {evaluation.num_held_out} held-out rows",
         _table(evaluation),
-        "Right of scored answers, the share, its 95% interval.",
+        f"Right of scored answers, the share, its 95% interval.{_chance(evaluation)}",
     ]
     if verdict.diagnoses:
-        sections += ["## What the evidence shows", "\n".join(map(_diagnosis_line, verdict.diagnoses))]
+        heading = "If you go on" if verdict.outcome == "keep" else "What the evidence shows"
+        sections += [f"## {heading}, most telling first", "\n".join(map(_diagnosis_line, verdict.diagnoses))]
     sections += [
         "## Remaining risk",
         "\n".join(f"- {risk}." for risk in verdict.remaining_risks),
@@ -138,6 +142,7 @@ def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed:
     if rule_changed:
         yield "the rule was changed after an evaluation had been seen, so this verdict proves less"
     yield from _close_levels(recipe, evaluation)
+    yield from _prompt_at_chance(evaluation)
     smallest = evaluation.smallest_detectable_difference
     held_out = evaluation.num_held_out
     if smallest >= 1:
@@ -181,6 +186,24 @@ def _close_levels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]
         )
 
 
+def _prompt_at_chance(evaluation: EvaluationResult) -> Iterator[str]:
+    """The best prompt is no better than giving one label always, so that to beat it proves little."""
+    metric, one_label = evaluation.main_metric, always_one_label(evaluation)
+    prompt = evaluation.best_prompt[metric]
+    rate = rate_of(evaluation, prompt, metric)
+    if metric not in LABEL_METRICS or one_label is None or rate is None or (rate.low or 0) > one_label.rate:
+        return
+    given = Counter[str]()
+    for row in evaluation.contenders[prompt].confusion.values():
+        given.update(row)
+    label, count = given.most_common(1)[0]
+    yield (
+        f"{prompt}, the best prompt, knows no more than chance: {metric} {say_rate(rate)}, and {one_label} "
+        f"(it gives {label} in {count} of {one_label.total} answers). That tuned beats it shows that tuned has "
+        "learned, not that no prompt or larger base model could do the task"
+    )
+
+
 def _rare_labels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]:
     confusions = [result.confusion for result in evaluation.contenders.values() if result.confusion]
     if not confusions:
@@ -222,8 +245,13 @@ def _table(evaluation: EvaluationResult) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _chance(evaluation: EvaluationResult) -> str:
+    one_label = always_one_label(evaluation)
+    return f" For comparison: {one_label}." if one_label else ""
+
+
 def _diagnosis_line(diagnosis: Diagnosis) -> str:
-    return f"- **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
+    return f"1. **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
 
 
 def _record(verdict: Verdict) -> str:

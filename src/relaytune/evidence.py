@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from relaytune.core.results import ClauseResult, Comparison, EvaluationResult, Rate
 from relaytune.core.rule import Clause, DecisionRule, RuleContender
 
 SIGNIFICANCE = 0.05
+LABEL_METRICS = ("label_accuracy", "likeliest_label_accuracy")
+
+
+@dataclass(frozen=True)
+class OneLabel:
+    """The most frequent expected label: giving it always is right on `right` of `total` held-out rows."""
+
+    label: str
+    right: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        """The share that it has right."""
+        return self.right / self.total
+
+    def __str__(self) -> str:
+        return f"always answering {self.label} would be right in {self.right}/{self.total} ({100 * self.rate:.0f}%)"
 
 
 def apply_clause(
@@ -64,6 +82,16 @@ def prompt_meeting_levels(rule: DecisionRule, evaluation: EvaluationResult) -> R
         if all(apply_clause(clause, "keep_when", evaluation).holds for clause in as_prompt):
             return prompt
     return None
+
+
+def always_one_label(evaluation: EvaluationResult) -> OneLabel | None:
+    """What knowing nothing scores; None where the contract has no labels."""
+    confusion = next((result.confusion for result in evaluation.contenders.values() if result.confusion), None)
+    if not confusion:
+        return None
+    counts = {label: sum(given.values()) for label, given in confusion.items()}
+    label = max(counts, key=lambda label: counts[label])
+    return OneLabel(label, counts[label], sum(counts.values()))
 
 
 def say_rate(rate: Rate | None, digits: int = 0) -> str:

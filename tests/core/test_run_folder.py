@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from relaytune.core.files import read_json, write_json, write_text
 from relaytune.core.results import read_result
-from relaytune.core.run_folder import Provenance, RunFolder, Stage, library_versions
+from relaytune.core.run_folder import Provenance, RunFolder, Stage, library_versions, source_commit
 
 INPUTS: dict[str, Any] = {"data": "d" * 64, "training": {"seed": 0, "rank": 8}}
 
@@ -99,6 +100,23 @@ def test_the_record_says_how_the_files_came_to_be(run: RunFolder) -> None:
     assert record.details == {"gpu": "H100"}
     assert record.libraries["pydantic"] == library_versions()["pydantic"]
     assert record.finished_at.endswith("+00:00")
+
+
+def test_a_checkout_is_named_by_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    module = tmp_path / "package" / "run_folder.py"
+    module.parent.mkdir()
+    module.write_text("")
+    monkeypatch.setattr("relaytune.core.run_folder.__file__", str(module))
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message=first"], check=True)
+    assert source_commit() == ""  # it lies in a checkout that does not hold it
+    subprocess.run([*git, "add", "package"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message=second"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert source_commit() == head
+    module.write_text("changed\n")
+    assert source_commit() == f"{head}-dirty"
 
 
 def test_the_record_does_not_hold_where_the_run_lies(run: RunFolder) -> None:

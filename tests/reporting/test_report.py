@@ -83,15 +83,36 @@ def test_each_clause_stands_with_whether_it_holds_and_its_evidence(run: RunFolde
     verdict = _section(run, "verdict")
     assert "✓ tuned beats best_prompt on label_accuracy holds : best_prompt is few_shot" in verdict
     assert "✗ tuned contract_pass at least 0.95 does not hold : tuned 149/160" in verdict
-    # a clause of discard_when that does not hold speaks for the adapter
-    assert "✓ best_prompt beats tuned on label_accuracy does not hold" in verdict
+    # a reason to discard that does not hold is no merit
+    assert "– best_prompt beats tuned on label_accuracy does not hold" in verdict
 
 
-def test_a_discard_clause_that_holds_is_marked_with_a_cross(run: RunFolder) -> None:
+def test_a_discard_clause_that_holds_stands_out(run: RunFolder) -> None:
     verdict = json.loads(run.verdict.read_text(encoding="utf-8"))
     verdict["clauses"][-1]["holds"] = True
     write_json(run.verdict, verdict)
-    assert "✗ best_prompt beats tuned on label_accuracy holds" in _section(run, "verdict")
+    assert "! best_prompt beats tuned on label_accuracy holds" in _section(run, "verdict")
+
+
+def test_what_knowing_nothing_scores_is_said_and_drawn_where_labels_are_scored(run: RunFolder) -> None:
+    assert "Knowing nothing, always answering critical would be right in 40/160 (25%)" in _section(run, "contenders")
+    drawn = write_report(run).read_text(encoding="utf-8").count('class="reference"')
+    assert drawn == 2  # label_accuracy and likeliest_label_accuracy, not the format
+
+
+def test_a_weighted_loss_is_called_weighted(run: RunFolder) -> None:
+    assert "Loss in nats per supervised token:" in _section(run, "losses")
+    values = recipe_values()
+    write_recipe_values(run, values | {"training": values["training"] | {"label_weight": 20}})
+    said = "Weighted loss in nats per supervised token (tokens of the label count 20 times)"
+    assert said in _section(run, "losses")
+    assert "count 20 times in the loss" in _section(run, "supervised")
+
+
+def test_the_advice_beside_a_keep_is_for_those_who_go_on(run: RunFolder) -> None:
+    assert "What the evidence shows, most telling first" in _section(run, "verdict")
+    change_json(run.verdict, outcome="keep")
+    assert "If you go on, most telling first" in _section(run, "verdict")
 
 
 def test_a_rule_changed_after_evaluation_is_said_beside_the_verdict(run: RunFolder) -> None:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,14 @@ def _inside_package(name: str) -> Path:
             f"base_model.name: the package {module} has no file {file!r}; it has {', '.join(others) or 'no .gguf file'}"
         )
     return path
+
+
+def package_of(choice: BaseModelChoice) -> str:
+    """`distribution==version` of the package that holds the base model; empty where no package does."""
+    if not choice.name.startswith("package:"):
+        return ""
+    module = choice.name.removeprefix("package:").partition("/")[0]
+    return " ".join(f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(module, ()))
 
 
 def _checked_gguf(path: Path, choice: BaseModelChoice) -> Path:

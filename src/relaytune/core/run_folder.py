@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -112,6 +113,26 @@ def relaytune_version() -> str:
     return metadata.version("relaytune")
 
 
+def source_commit() -> str:
+    """The commit of the checkout that this relaytune runs from, with `-dirty` where it was changed since.
+
+    Empty where relaytune was installed otherwise.
+    """
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        # a copy that lies in somebody else's checkout is not tracked there
+        subprocess.run([*git, "ls-files", "--error-unmatch", Path(__file__).name], check=True, capture_output=True)
+        described = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return described.stdout.strip()
+
+
 def now() -> str:
     """The time now, UTC, to the second, ISO 8601."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()
@@ -181,7 +202,7 @@ class Stage:
             device,
             self._seed,
             round(time.perf_counter() - self._started, 3),
-            now(),
+            datetime.now(UTC).isoformat(timespec="milliseconds"),  # several stages may end within a second
             details,
         )
         write_json(self.run.provenance(self.name), asdict(record))

@@ -30,10 +30,10 @@ class Interval:
     text: str
 
 
-def rate_chart(rows: Sequence[Interval], description: str) -> str:
-    """A dot and its interval per row, on an axis from 0% to 100%."""
+def rate_chart(rows: Sequence[Interval], description: str, reference: float | None = None) -> str:
+    """A dot and its interval per row, on an axis from 0% to 100%; a dashed line at `reference`."""
     ticks = [(tick / 100, f"{tick}%") for tick in (0, 25, 50, 75, 100)]
-    return _interval_chart(rows, (0.0, 1.0), ticks, description)
+    return _interval_chart(rows, (0.0, 1.0), ticks, description, reference)
 
 
 def difference_chart(rows: Sequence[Interval], description: str) -> str:
@@ -52,6 +52,7 @@ def _interval_chart(
     bounds: tuple[float, float],
     ticks: Sequence[tuple[float, str]],
     description: str,
+    reference: float | None = None,
 ) -> str:
     row_height, axis_height = 48, 24
     bottom = row_height * len(rows)
@@ -61,6 +62,9 @@ def _interval_chart(
         strong = "zero" if place == 0 and bounds[0] < 0 else "grid"
         SubElement(svg, "line", {"class": strong, "x1": x, "x2": x, "y1": "2", "y2": str(bottom + 4)})
         _text(svg, x, bottom + 19, text, "tick", _anchor(index, len(ticks)))
+    if reference is not None:
+        x = _percent(reference, *bounds)
+        SubElement(svg, "line", {"class": "reference", "x1": x, "x2": x, "y1": "2", "y2": str(bottom + 4)})
     for index, row in enumerate(rows):
         top = index * row_height
         _text(svg, "0", top + 18, row.label, "label halo")

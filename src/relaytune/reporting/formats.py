@@ -91,5 +91,7 @@ def flattened(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from flattened(inner, f"{name}.{index}")
     elif isinstance(value, list):
         yield name, ", ".join(str(inner) for inner in value) or "none"
+    elif isinstance(value, float):
+        yield name, number(value)
     else:
         yield name, "none" if value in (None, "", {}) else str(value)

