@@ -125,7 +125,7 @@ def test_a_command_that_comes_too_early_names_the_one_that_comes_first(
 ) -> None:
     write_task(tmp_path)
     message = refusal(relaytune(tmp_path, command, "recipe.yaml"), exit_code=1)
-    assert f"not there yet. Run `relaytune {needed} recipe.yaml` first." in message
+    assert f"not there yet. `relaytune {needed} recipe.yaml` makes it; `relaytune run recipe.yaml` makes" in message
     assert _nothing_was_made(tmp_path)
 
 
@@ -144,12 +144,13 @@ def test_status_of_a_run_that_has_not_begun_names_the_next_command_and_writes_no
     assert _nothing_was_made(tmp_path)
 
 
-@needs_model
-def test_a_runs_folder_that_is_a_file_is_refused_with_the_option_that_changes_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["check", "status", "run"])
+@pytest.mark.parametrize("runs", ["file", "file/below"])
+def test_a_runs_folder_that_is_a_file_is_refused(tmp_path: Path, command: str, runs: str) -> None:
     write_task(tmp_path)
     (tmp_path / "file").touch()
-    message = refusal(relaytune(tmp_path, "check", "recipe.yaml", "--runs", "file"), exit_code=1)
-    assert "cannot be written (Not a directory). Choose another folder with --runs." in message
+    message = refusal(relaytune(tmp_path, command, "recipe.yaml", "--runs", runs), exit_code=2)
+    assert message == f"relaytune: --runs {runs}: file is a file; name a folder, which is made if need be"
 
 
 # the data

@@ -51,7 +51,10 @@ app = typer.Typer(
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the run folders.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override one key, e.g. training.num_epochs=1.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=1; may be repeated."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on standard output.")]
 
 
@@ -119,7 +122,10 @@ def _leave_with(verdict: Verdict) -> None:
 
 @app.command()
 def check(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Check the recipe and every row against the contract; freeze the splits."""
+    """Check recipe and rows; freeze the splits.
+
+    Every row is held against the contract; all faults are shown at once.
+    """
     from relaytune.pipeline import check_stage
 
     findings = check_stage(_job(recipe, runs, set_, as_json))
@@ -128,7 +134,7 @@ def check(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_js
 
 @app.command()
 def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Measure this machine; predict memory and time before anything is trained."""
+    """Measure this machine; predict memory and time."""
     from relaytune.core.files import read_json
     from relaytune.pipeline import check_stage, plan_stage
 
@@ -140,7 +146,10 @@ def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_jso
 
 @app.command()
 def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Train one session: begins the run or goes on with it, until its end, the session's limit or a signal."""
+    """Train one session of the run.
+
+    Begins the run or goes on with it, until its end, the session's limit or a signal.
+    """
     from relaytune.core.files import read_json
     from relaytune.pipeline import check_stage, plan_stage, train_stage
 
@@ -153,7 +162,10 @@ def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_js
 
 @app.command()
 def evaluate(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Answer the held-out rows with every contender there is so far, and score the answers."""
+    """Let the contenders answer the held-out rows.
+
+    Every contender that there is so far; the answers are scored.
+    """
     from relaytune.core.results import as_dict
     from relaytune.pipeline import check_stage, evaluate_prompts_stage, evaluate_tuned_stage, plan_stage
 
@@ -170,7 +182,7 @@ def evaluate(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as
 
 @app.command()
 def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Apply the rule that was written down beforehand; exit 1 on a discard."""
+    """Apply the rule of the recipe; exit 1 on a discard."""
     from relaytune.core.results import as_dict
     from relaytune.pipeline import decide_stage
 
@@ -182,7 +194,7 @@ def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 
 @app.command()
 def report(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Write one HTML file with everything that is known so far."""
+    """Write one HTML file with all that is known so far."""
     from relaytune.pipeline import report_stage
 
     path = report_stage(_job(recipe, runs, set_, as_json))
@@ -200,7 +212,10 @@ def package(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_
 
 @app.command()
 def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Everything, in order; what is up to date is skipped. Exit 1 on a discard or an unfinished training."""
+    """Everything, in order; what is up to date is skipped.
+
+    Exit 1 on a discard or an unfinished training.
+    """
     from relaytune.core.results import as_dict
     from relaytune.pipeline import run_all
 
@@ -235,7 +250,7 @@ def _status_text(job: Job, rows: Sequence[StageStanding], trained: Sequence[Sess
     lines = [f"Run folder: {job.run.path}"]
     lines += [
         f"  {row.stage:14} {f'relaytune {row.command}':20} "
-        + (f"{row.finished_at:26} {row.wall_seconds:8.1f} s  " if row.finished_at else "")
+        + (f"{row.finished_at[:19].replace('T', ' ')} UTC {row.wall_seconds:8.1f} s  " if row.finished_at else "")
         + row.state
         for row in rows
     ]

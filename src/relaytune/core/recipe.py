@@ -20,14 +20,14 @@ from relaytune.core.rule import DecisionRule
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class JsonCompletion(_Part):
     """The completion is JSON: these columns as one object, or (a single name) that column's own value."""
 
     columns: tuple[str, ...] | str = Field(alias="json")
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -276,7 +276,9 @@ def _parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(where + " ".join((getattr(error, "problem", None) or str(error)).split())) from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -351,6 +353,20 @@ _PLAIN_WORDS = {
     "model_type": "should hold keys of its own",
     "tuple_type": "should be a list",
     "too_short": "should not be empty",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "string_type": "should be a text; put it in quotes",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "greater_than": "should be more than {gt:g}",
+    "greater_than_equal": "should be at least {ge:g}",
+    "less_than": "should be less than {lt:g}",
+    "less_than_equal": "should be at most {le:g}",
+    "finite_number": "should be a finite number",
+    "literal_error": "should be {expected}",
 }
 
 
@@ -365,7 +381,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
         elif fault["type"] == "too_short" and any(_lies_in(other["loc"], fault["loc"]) for other in faults):
             continue  # the list is short only because its entries were refused, each with its own message
         else:
-            message = _PLAIN_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+            plain = _PLAIN_WORDS.get(fault["type"], "")
+            message = plain.format(**fault.get("ctx", {})) or fault["msg"].removeprefix("Value error, ")
             seen = fault["input"]
             quoted = isinstance(seen, str) and repr(seen) in message
             if not isinstance(seen, dict) and not quoted:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from relaytune.core.errors import RunError
+from relaytune.core.errors import RunError, UsageError
 from relaytune.core.files import no_space_explained, sha256_of_file, write_text
 from relaytune.core.model import ModelFolder, find_model
 from relaytune.core.recipe import Recipe, dump_recipe, load_recipe
@@ -77,7 +77,10 @@ class Job:
             RunError: it is not there yet.
         """
         if not path.exists():
-            raise RunError(f"{path}: not there yet. Run `{self.command(made_by)}` first.")
+            raise RunError(
+                f"{path}: not there yet. `{self.command(made_by)}` makes it; `{self.command('run')}` makes everything, "
+                "in order."
+            )
         return path
 
     def stage(self, name: str, inputs: Mapping[str, Any]) -> Stage:
@@ -116,9 +119,13 @@ def open_job(
 
     Raises:
         RecipeError: the recipe is wrong.
+        UsageError: there is a file where the run folder would be.
     """
     recipe_path, screen = Path(recipe_path), screen or Screen.silent()
     recipe = load_recipe(recipe_path, overrides)
+    folder = Path(runs) / recipe.name
+    if blocking := [path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()]:
+        raise UsageError(f"--runs {runs}: {blocking[0]} is a file; name a folder, which is made if need be")
     if overrides:
         screen.say(f"Overridden: {', '.join(overrides)}")
-    return Job(recipe, recipe_path, RunFolder(Path(runs) / recipe.name), screen, tuple(overrides))
+    return Job(recipe, recipe_path, RunFolder(folder), screen, tuple(overrides))

@@ -51,7 +51,7 @@ def training_seconds(
     examples = num_examples(data.num_train, settings.num_epochs)
     own_tokens = examples * data.own_tokens_train / data.num_train
     micro_batches = steps * _micro_batches(own_tokens / steps, data, tokens_per_micro_batch)
-    training = _forward_and_backward_flops(
+    training = forward_and_backward_flops(
         model,
         tokens=own_tokens + micro_batches * data.shared_prefix_tokens,
         supervised_tokens=examples * data.supervised_tokens_train / data.num_train,
@@ -61,7 +61,7 @@ def training_seconds(
     steps_between = max(1, round(per_epoch / settings.validations_per_epoch))
     num_validations = 1 + math.ceil(steps / steps_between)  # one comes before the first step
     micro_batches = _micro_batches(data.own_tokens_validation, data, tokens_per_micro_batch)
-    validation = 0.5 * _forward_and_backward_flops(
+    validation = 0.5 * forward_and_backward_flops(
         model,
         tokens=data.own_tokens_validation + micro_batches * data.shared_prefix_tokens,
         supervised_tokens=data.own_tokens_validation * data.supervised_tokens_train / data.own_tokens_train,
@@ -137,6 +137,7 @@ def _micro_batches(own_tokens: float, data: DataSize, tokens_per_micro_batch: in
     return math.ceil(own_tokens / max(1, tokens_per_micro_batch - data.shared_prefix_tokens))
 
 
-def _forward_and_backward_flops(model: ModelSize, tokens: float, supervised_tokens: float) -> float:
+def forward_and_backward_flops(model: ModelSize, tokens: float, supervised_tokens: float) -> float:
+    """Operations of training on so many tokens, a shared prefix counted once (see `training_seconds`)."""
     per_token = 4 * layer_matrix_parameters(model) + 6 * model.num_lora_parameters
     return per_token * tokens + 4 * model.vocab_size * model.hidden_size * supervised_tokens

@@ -153,8 +153,8 @@ def _predictions(plan: Plan) -> dict[str, str]:
         "micro-batch": f"at most {plan.max_tokens_per_micro_batch} tokens",
         "peak memory": f"{plan.peak_memory_gib:.1f} GiB",
         "disk": f"{plan.disk_gib:.1f} GiB, the base model included",
-        "training": _duration(plan.training_seconds),
-        "evaluation": _duration(plan.evaluation_seconds),
+        "training": f"about {_duration(plan.training_seconds)}; may be half or twice that",
+        "evaluation": f"about {_duration(plan.evaluation_seconds)}, likewise",
         "detectable": f"a difference of {points:.0f} points between two contenders, or more",
     }
 
