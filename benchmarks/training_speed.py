@@ -17,12 +17,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from relaytune.core.model import find_model, load_model, load_template
+from relaytune.core.model import find_model, load_config, load_model, load_template
 from relaytune.core.recipe import load_recipe
 from relaytune.core.records import Example
+from relaytune.core.template import shared_prefix_length
 from relaytune.data.loading import load_rows
 from relaytune.data.rendering import render
-from relaytune.planning import measure_hardware
+from relaytune.planning import measure_hardware, read_model_size
+from relaytune.planning.duration import forward_and_backward_flops
 from relaytune.training.batching import examples_of_step
 
 PEER = Path(__file__).parent / "peers" / "trl_sft.py"
@@ -52,6 +54,9 @@ def compare(folder: Path, num_steps: int, rounds: int, micro_batch: int) -> None
         f"{hardware.name}, {hardware.num_cores} cores; matrix product {hardware.float32_gflops:.0f} GFLOP/s in "
         f"float32, {hardware.bfloat16_products_gflops:.0f} with bfloat16 products"
     )
+    speeds = {"float32": hardware.float32_gflops, "bfloat16_products": hardware.bfloat16_products_gflops}
+    gflop = gflop_of_step(job)
+    print(f"a step takes {gflop:.0f} GFLOP, by the count of relaytune.planning.duration")
     for precision in PRECISIONS:
         sides = {"relaytune": None, "TRL as shipped": "trl", "TRL, head at supervised positions": "supervised"}
         measured = [
@@ -63,13 +68,32 @@ def compare(folder: Path, num_steps: int, rounds: int, micro_batch: int) -> None
         for name in sides:
             peak = max(turn[name]["peak_rss_mib"] for turn in measured)
             line = f"  {name:34} {job['examples_per_step'] / best[name]:5.2f} examples/s  peak {peak:5.0f} MiB"
-            if name != "relaytune":
+            if name == "relaytune":
+                reached = gflop / best[name]
+                line += f"  {reached:.0f} GFLOP/s, {100 * reached / speeds[precision]:.0f}% of the matrix product"
+            else:
                 losses = zip(measured[0]["relaytune"]["losses"], measured[0][name]["losses"], strict=True)
                 apart = max(abs(one - other) for one, other in losses)
                 line += (
                     f"  relaytune is {best[name] / best['relaytune']:.2f}× as fast; losses at most {apart:.4f} apart"
                 )
             print(line, flush=True)
+
+
+def gflop_of_step(job: dict[str, Any]) -> float:
+    """The mean over the job's steps, each one micro-batch."""
+    recipe = load_recipe(RECIPE)
+    folder = find_model(recipe.base_model)
+    template = load_template(folder)
+    rows = [template.encode(Example.of(row["messages"], row["completion"], "job")) for row in job["rows"]]
+    prefix = shared_prefix_length([row.prompt_ids for row in rows])
+    steps = job["num_steps"]
+    flops = forward_and_backward_flops(
+        read_model_size(load_config(folder), recipe.lora),
+        tokens=prefix + sum(len(row.ids) - prefix for row in rows) / steps,
+        supervised_tokens=sum(len(row.completion_ids) for row in rows) / steps,
+    )
+    return flops / 1e9
 
 
 def run(folder: Path, job: dict[str, Any], head: str | None) -> dict[str, Any]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
-import os
 import platform
 import shutil
 import time
@@ -17,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from relaytune.core.contract import label_span
 from relaytune.core.counts import num_examples
 from relaytune.core.files import sha256_of_value, write_json, write_jsonl
-from relaytune.core.model import ModelFolder, find_model, load_model, load_template
+from relaytune.core.model import ModelFolder, find_model, load_model, load_template, package_of
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
-from relaytune.core.run_folder import RunFolder, library_versions, now, relaytune_version
+from relaytune.core.run_folder import RunFolder, library_versions, now, relaytune_version, source_commit
 from relaytune.core.screen import Screen
 from relaytune.core.template import ChatTemplate, EncodedExample
+from relaytune.training import memory_use
 from relaytune.training.ending import Clock
 from relaytune.training.manifest import FORMAT, Identity, SessionRecord
 
@@ -32,6 +29,8 @@ if TYPE_CHECKING:
 
     from relaytune.training.arriving import Arrival
     from relaytune.training.loop import Progress, Trained
+
+HEAP_SHARE = 0.8  # of the planned peak, above which what the heap keeps for nothing is given back between steps
 
 
 def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | None, bool]:
@@ -61,7 +60,7 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | 
     model = add_lora(
         load_model(folder, plan.hardware.device), recipe.lora, recipe.base_model.name, recipe.training.seed
     )
-    _forget_peak_memory()
+    memory_use.forget_peak()
     with products(plan.precision):
         arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
         screen.say(_begins(arrival, plan))
@@ -106,7 +105,7 @@ class Session:
             return
         for folder in self.run.session_folders()[self.number - 1 :]:  # of a past that was given up
             shutil.rmtree(folder, ignore_errors=True)
-        write_json(self.run.session(self.number) / "environment.json", _environment(self.plan))
+        write_json(self.run.session(self.number) / "environment.json", _environment(self.plan, self.recipe))
 
     def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:
         """Train until the run's end, the session's limit or a signal."""
@@ -124,6 +123,7 @@ class Session:
                     latest = f" val {step.validation_loss:.3f}"
                 speed = (step.num_tokens - before) / step.seconds
                 bar.update(step.step, f"loss {step.train_loss:.3f}{latest} {speed:,.0f} tokens/s")
+                memory_use.trim_heap_above(HEAP_SHARE * self.plan.peak_memory_gib)
                 stop = clock.must_stop()
                 over = progress.is_over(self.plan.num_steps, self.recipe.training.early_stopping_patience)
                 if not over and (stop or clock.must_save()):
@@ -231,7 +231,7 @@ class Session:
             stopped_early=trained.stopped_early,
             wall_seconds=seconds,
             examples_per_second=walked / seconds,
-            peak_memory_gib=_peak_memory_gib(),
+            peak_memory_gib=memory_use.peak_gib(),
             supervised_text_shown=shown,
         )
 
@@ -246,11 +246,23 @@ def _encoded(
     if recipe.training.label_weight != 1 and (unmarked := spans.count((0, 0))):
         screen.say(f"label_weight: {unmarked} of {len(spans)} answers hold no label; their tokens all weigh 1.")
     encoded = [template.encode(row, span, recipe.training.label_weight) for row, span in zip(rows, spans, strict=True)]
-    shown = tuple(template.decode(example.completion_ids, special=True) for example in encoded[:3])
+    labels = [row.completion[begin:end] for row, (begin, end) in zip(train, spans, strict=False)]
+    examples = [encoded[index] for index in _three_kinds(labels)]
+    shown = tuple(template.decode(example.completion_ids, special=True) for example in examples)
     screen.say("Supervised tokens of three examples (everything else is context and teaches nothing):")
-    for text in shown:
-        screen.say(f"  {text!r}")
+    for example, text in zip(examples, shown, strict=True):
+        heavy = [token for token, weight in zip(example.completion_ids, example.weights, strict=True) if weight != 1]
+        mark = f"  ({template.decode(heavy)!r} counts {recipe.training.label_weight:g} times)" if heavy else ""
+        screen.say(f"  {text!r}{mark}")
     return encoded[: len(train)], encoded[len(train) :], shown
+
+
+def _three_kinds(labels: Sequence[str]) -> list[int]:
+    """Indices of three examples, of different labels where there are any."""
+    first_of = {label: index for index, label in reversed(list(enumerate(labels)))}
+    of_kinds = sorted(first_of.values())[:3]
+    others = [index for index in range(min(len(labels), 3)) if index not in of_kinds]
+    return sorted([*of_kinds, *others[: 3 - len(of_kinds)]])
 
 
 def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: ChatTemplate) -> Identity:
@@ -302,43 +314,15 @@ def _summary(result: TrainingResult) -> str:
     )
 
 
-def _environment(plan: Plan) -> dict[str, object]:
+def _environment(plan: Plan, recipe: Recipe) -> dict[str, object]:
     import torch
 
     return {
+        "relaytune": relaytune_version(),
+        "commit": source_commit(),
+        "base_model_package": package_of(recipe.base_model),
         "libraries": library_versions(),
         "platform": platform.platform(),
         "hardware": asdict(plan.hardware),
         "num_threads": torch.get_num_threads(),
     }
-
-
-def _forget_peak_memory() -> None:
-    """Give back what earlier stages left on the heap, and start the kernel's high-water mark of this process anew.
-
-    Linux and CUDA only; elsewhere the mark covers the whole process.
-    """
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # the C library keeps what was freed
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_memory_gib() -> float:
-    import torch
-
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**30
-    try:
-        status = Path("/proc/self/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 2**20
-    except (OSError, StopIteration):
-        import resource
-
-        unit = 2**30 if os.uname().sysname == "Darwin" else 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
