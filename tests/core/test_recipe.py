@@ -176,6 +176,7 @@ def test_a_missing_key_is_named(recipe_values: dict[str, Any], key: str) -> None
         ("data.train", 7, "should be a text; put it in quotes"),
         ("training.seed", -1, "should be at least 0"),
         ("session.carry_moments", 7, "should be true or false"),
+        ("session.store", "ftp://there/runs", "not ftp://"),
         ("base_model.sha256", "abc", "match pattern"),
         ("decision.keep_when", "tuned beats base on label_accuracy", "should be a list"),
         ("decision.keep_when", [], "should not be empty"),
@@ -190,6 +191,13 @@ def test_a_wrong_value_is_one_problem_that_shows_it(
     assert problem.startswith(f"{place}: ")
     assert said in problem
     assert problem.endswith(f"(found {value!r})")
+
+
+def test_keys_in_the_address_of_a_store_are_refused_and_not_repeated(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "session.store", "s3://AKIA:secret@bucket/runs")
+    assert _problems(recipe_values) == (
+        "session.store: no keys in a recipe: credentials are taken from the environment",
+    )
 
 
 def test_a_refused_list_entry_is_not_echoed_as_a_list_too_short(recipe_values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@
     ├── DataError             1: the data falls short (all its faults at once)
     ├── RunError              1: the run folder is missing something, or contradicts the recipe
     │   └── HandoffError      1: a handoff is damaged, or belongs to another run
+    ├── StoreError            1: the store of handoffs does not answer, or refuses
     └── MachineError          1: this machine falls short (disk, memory, a missing package)
 
 Every message says what, where, the value seen, what is allowed, and what to do.
@@ -58,6 +59,10 @@ class RunError(RelaytuneError):
 
 class HandoffError(RunError):
     """A handoff is damaged, of a newer format, or belongs to another run."""
+
+
+class StoreError(RelaytuneError):
+    """The store of handoffs does not answer, or refuses."""
 
 
 class MachineError(RelaytuneError):

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
@@ -122,6 +124,9 @@ class Session(_Part):
     """One stretch of training on one machine. None of it changes what the run is."""
 
     limit: str | None = Field(None, description="stop in time, with a handoff: 5h30m, 45m, 90s")
+    store: str | None = Field(
+        None, description="where handoffs are kept for the next machine: a folder, s3://, gs:// or hf://"
+    )
     save_every: str = Field("10m", description="a handoff at least so often")
     carry_moments: bool = Field(
         True, description="the handoff carries the optimizer's moments (twice the adapter's size): resume exactly"
@@ -134,6 +139,18 @@ class Session(_Part):
         if value is not None and not _seconds(value):
             raise ValueError("a length of time such as 5h30m, 45m or 90s")
         return value
+
+    @field_validator("store")
+    @classmethod
+    def _store_known(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("", "s3", "gs", "hf"):
+            raise ValueError(f"a folder, s3://bucket/path, gs://bucket/path or hf://owner/name, not {parts.scheme}://")
+        if "@" in parts.netloc:
+            raise PydanticCustomError("secret", "no keys in a recipe: credentials are taken from the environment")
+        return url
 
     @property
     def limit_seconds(self) -> float:
@@ -385,7 +402,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             message = plain.format(**fault.get("ctx", {})) or fault["msg"].removeprefix("Value error, ")
             seen = fault["input"]
             quoted = isinstance(seen, str) and repr(seen) in message
-            if not isinstance(seen, dict) and not quoted:
+            if not isinstance(seen, dict) and not quoted and fault["type"] != "secret":
                 message += f" (found {seen!r})"
         yield ": ".join(part for part in (".".join(location), message) if part)
 
