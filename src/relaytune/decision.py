@@ -97,7 +97,7 @@ def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Rec
     ]
     if verdict.diagnoses:
         heading = "If you go on" if verdict.outcome == "keep" else "What the evidence shows"
-        sections += [f"## {heading}, most telling first", "\n".join(map(_diagnosis_line, verdict.diagnoses))]
+        sections += [f"## {heading}, most telling first", _ranked(verdict.diagnoses)]
     sections += [
         "## Remaining risk",
         "\n".join(f"- {risk}." for risk in verdict.remaining_risks),
@@ -250,8 +250,11 @@ def _chance(evaluation: EvaluationResult) -> str:
     return f" For comparison: {one_label}." if one_label else ""
 
 
-def _diagnosis_line(diagnosis: Diagnosis) -> str:
-    return f"1. **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
+def _ranked(diagnoses: Sequence[Diagnosis]) -> str:
+    return "\n".join(
+        f"{rank}. **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
+        for rank, diagnosis in enumerate(diagnoses, start=1)
+    )
 
 
 def _record(verdict: Verdict) -> str:
