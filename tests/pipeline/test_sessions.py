@@ -116,3 +116,89 @@ def test_a_whole_run_stops_where_the_session_does_and_says_how_it_goes_on(tmp_pa
     assert "Go on with the same command" in done.stdout
     assert relaytune(tmp_path / "task", "run", "recipe.yaml").returncode in (0, 1)
     assert (tmp_path / "task" / "runs" / "tickets" / "report.html").exists()
+
+
+# a run that moves from machine to machine through a store
+
+
+def _steps(run: RunFolder) -> list[tuple[int, int, float]]:
+    return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run.sessions)]
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue("s3")
+    stayed = task(tmp_path / "stayed")
+    assert relaytune(tmp_path / "stayed", "train", "recipe.yaml").returncode == 0
+    runs = [task(tmp_path / f"machine {number}") for number in range(3)]
+    for number, run in enumerate(runs):
+        done = relaytune(
+            run.path.parents[1], "train", "recipe.yaml",
+            "--set", f"session.store={store}", "--set", "session.limit=1s",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert ("Taken over from" in done.stdout) == (number > 0)
+        assert run.training.exists() == (number == 2)
+        assert "testing-secret" not in done.stdout + done.stderr
+    moved = runs[-1]
+    one, other = (load_file(run.adapter / "adapter_model.safetensors") for run in (stayed, moved))
+    assert all(one[name].equal(other[name]) for name in one)
+    assert _steps(moved) == _steps(stayed)
+    status = relaytune(tmp_path / "machine 2", "status", "recipe.yaml").stdout
+    assert [f"session {number}" in status for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert not [
+        name for name in files_below(moved.path) if "testing-secret" in (moved.path / name).read_text("latin-1")
+    ]
+
+
+def test_a_handoff_that_did_not_reach_the_store_is_published_by_the_next_session(tmp_path: Path, s3: str) -> None:
+    run = task(tmp_path / "task")
+    first = ("train", "recipe.yaml", "--set", "session.limit=1s")
+    assert relaytune(tmp_path / "task", *first).returncode == 0  # without a store
+    done = relaytune(tmp_path / "task", *first, "--set", f"session.store={s3}")
+    assert "had not reached the store; it is published now." in done.stdout
+    assert "Start: resume after step 1" in done.stdout
+    # meanwhile another machine goes on, and this one has a handoff that nobody knows
+    other = task(tmp_path / "other")
+    assert relaytune(tmp_path / "other", *first, "--set", f"session.store={s3}").returncode == 0
+    assert other.training.exists()
+    shutil.copytree(run.handoffs / "000002", run.handoffs / "000009")
+    done = relaytune(tmp_path / "task", *first, "--set", f"session.store={s3}")
+    assert "000009 is no part of the run in" in done.stdout
+    assert "This run is finished" in done.stdout
+
+
+def test_two_sessions_on_one_machine_are_refused(tmp_path: Path) -> None:
+    run = task(tmp_path / "task")
+    long = ("--set", "training.num_epochs=90", "--set", "training.early_stopping_patience=99")
+    process = start(tmp_path / "task", "train", "recipe.yaml", *long)
+    while not any(run.sessions.glob("01/metrics.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    message = refusal(relaytune(tmp_path / "task", "train", "recipe.yaml", *long), exit_code=1)
+    assert "another session on this machine is training this run" in message
+    process.kill()
+    process.communicate(timeout=60)
+    done = relaytune(tmp_path / "task", "train", "recipe.yaml", *long, "--set", "session.limit=1s")
+    assert "Session 1 ended (limit)" in done.stdout
+
+
+def test_a_killed_session_is_gone_on_from_its_last_handoff_and_what_was_lost_is_said(tmp_path: Path, s3: str) -> None:
+    run = task(tmp_path / "task")
+    options = [
+        word
+        for change in ("training.num_epochs=90", "training.early_stopping_patience=99", "session.save_every=2s",
+                       f"session.store={s3}")
+        for word in ("--set", change)
+    ]  # fmt: skip
+    process = start(tmp_path / "task", "train", "recipe.yaml", *options)
+    while len(list(run.handoffs.glob("[0-9]*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.kill()
+    process.communicate(timeout=60)
+    message = refusal(relaytune(tmp_path / "task", "train", "recipe.yaml", *options), exit_code=1)
+    assert "holds this run: begun at" in message

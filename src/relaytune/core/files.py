@@ -120,8 +120,10 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: not readable as JSON ({error}). Delete it; `relaytune run` makes it anew.") from error
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path, may_be_cut: bool = False) -> list[dict[str, Any]]:
     """Read a JSON Lines file that relaytune wrote (for a user's data see data/loading.py).
+
+    `may_be_cut` drops a last line without its end, of a file that is written line by line.
 
     Raises:
         DataError: the file is not UTF-8, or a line is not a JSON object.
@@ -131,6 +133,8 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}). {advice}") from error
+    if may_be_cut:
+        text = text[: text.rfind("\n") + 1]
     rows = []
     # split("\n"), not splitlines(): a JSON string may hold U+2028
     for number, line in enumerate(text.split("\n"), start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -253,11 +254,12 @@ def read_result(path: Path, kind: type[Record]) -> Record:
 
 def read_metrics(sessions: Path) -> list[TrainingStep]:
     """The steps of all sessions, from `sessions/*/metrics.jsonl`. A step that was lost and made again counts as made
-    last. Raises as `read_result` does.
+    last; a line that a killed session left half-written does not count. Raises as `read_result` does.
     """
     steps: dict[int, TrainingStep] = {}
     for path in sorted(sessions.glob("[0-9]*/metrics.jsonl"), key=lambda path: int(path.parent.name)):
-        of_session = _read(path, read_jsonl, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
+        reader = partial(read_jsonl, may_be_cut=True)
+        of_session = _read(path, reader, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
         first = of_session[0].step if of_session else math.inf
         steps = {number: step for number, step in steps.items() if number < first}
         steps |= {step.step: step for step in of_session}

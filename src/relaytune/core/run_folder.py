@@ -17,6 +17,7 @@ from relaytune.core.files import sha256_of_file, sha256_of_value, write_json
 from relaytune.core.results import read_result
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # PEFT's name for it
+METRICS = "metrics.jsonl"  # one TrainingStep a line
 LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "pydantic", "scipy", "numpy")
 
 

@@ -40,8 +40,8 @@ class Arrival:
     finished: bool = False  # a run whose last handoff stands at its end: nothing is left but to unpack it
 
 
-def find_handoff(handoffs: Path, ours: Identity) -> tuple[Path, Manifest] | None:
-    """The latest handoff, checked but for its weights; None where the run is new.
+def find_handoff(handoffs: Path, ours: Identity, store: str | None = None) -> tuple[Path, Manifest] | None:
+    """The latest handoff, checked but for its weights; None where the run is new. `store` it came from, for messages.
 
     Raises:
         HandoffError: it is damaged, of another run, or of a newer format.
@@ -55,6 +55,8 @@ def find_handoff(handoffs: Path, ours: Identity) -> tuple[Path, Manifest] | None
         refuse_foreign(folder, manifest, ours)
     except HandoffError as error:
         earlier = f"delete {folder} to go on from {found[-2].name}" if found[1:] else f"delete {folder} to begin anew"
+        if store:
+            earlier = f"begin anew with another name or another session.store (now {store})"
         raise HandoffError(f"{error}\nPut right what differs, or {earlier}.") from error
     return folder, manifest
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from relaytune.core.errors import HandoffError
-from relaytune.core.files import folder_replaced, sha256_of_file, write_json
-from relaytune.core.run_folder import ADAPTER_WEIGHTS
+from relaytune.core.files import folder_replaced, sha256_of_file, write_json, write_jsonl
+from relaytune.core.results import TrainingStep
+from relaytune.core.run_folder import ADAPTER_WEIGHTS, METRICS
 from relaytune.training.lora import ADAPTER, trainable
-from relaytune.training.manifest import MANIFEST, Manifest, read_manifest
+from relaytune.training.manifest import KEPT, MANIFEST, Manifest, read_manifest
 
 BEST_WEIGHTS = "best_adapter_model.safetensors"  # only where the best step is not the last
 MOMENTS = "optimizer.safetensors"  # only where the next session is to resume exactly
-KEPT = 3
 
 
 def write_adapter(folder: Path, model: Any, weights: Mapping[str, Tensor]) -> None:
@@ -35,6 +36,7 @@ def write_handoff(
     manifest: Mapping[str, Any],
     best_weights: Mapping[str, Tensor],
     moments: Mapping[str, Mapping[str, Tensor]] | None,
+    steps: Sequence[TrainingStep] = (),
 ) -> None:
     """Write where the run stands; whole or not at all. `manifest` lacks the files' hashes only."""
     with folder_replaced(folder) as new:
@@ -46,6 +48,8 @@ def write_handoff(
                 f"{_peft_name(name)}:{key}": value for name, state in moments.items() for key, value in state.items()
             }
             _write_tensors(new / MOMENTS, flat)
+        # of the whole run so far, so that any machine can draw its curves
+        write_jsonl(new / METRICS, (asdict(step) for step in steps))
         files = {path.name: sha256_of_file(path) for path in sorted(new.iterdir())}
         write_json(new / MANIFEST, Manifest.model_validate({**manifest, "files": files}).model_dump(mode="json"))
     read_manifest(folder)  # complete only once it has been read back

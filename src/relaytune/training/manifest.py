@@ -13,6 +13,7 @@ from relaytune.core.files import sha256_of_file
 
 FORMAT = 1
 MANIFEST = "handoff.json"
+KEPT = 3  # handoffs of a run
 
 # what makes two runs different runs, and how a message names it
 IDENTITY = {
@@ -45,6 +46,7 @@ class Identity(_Strict):
 class SessionRecord(_Strict):
     """One stretch of training on one machine, up to the handoff that holds this record."""
 
+    id: str  # of its own, also in a store's log
     number: int
     start: Literal["new", "continue", "resume"]
     machine: str
@@ -52,6 +54,7 @@ class SessionRecord(_Strict):
     precision: Literal["float32", "bfloat16_products"]
     libraries: dict[str, str]
     first_step: int  # steps that the run had when the session began
+    lost_steps: int  # that the session before had made after its last handoff, and that were made again
     last_step: int
     began_at: str
     saved_at: str

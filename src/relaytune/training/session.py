@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import platform
+import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from relaytune.core.contract import label_span
 from relaytune.core.counts import num_examples
-from relaytune.core.files import sha256_of_value, write_json, write_jsonl
+from relaytune.core.files import no_space_explained, sha256_of_value, write_json
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template, package_of
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
-from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
-from relaytune.core.run_folder import RunFolder, library_versions, now, relaytune_version, source_commit
+from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_metrics, read_result, write_result
+from relaytune.core.run_folder import METRICS, RunFolder, library_versions, now, relaytune_version, source_commit
 from relaytune.core.screen import Screen
 from relaytune.core.template import ChatTemplate, EncodedExample
 from relaytune.training import memory_use
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
     from relaytune.training.arriving import Arrival
     from relaytune.training.loop import Progress, Trained
+    from relaytune.training.relay import Relay
 
 HEAP_SHARE = 0.8  # of the planned peak, above which what the heap keeps for nothing is given back between steps
 
@@ -54,28 +59,38 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | 
     from relaytune.core.precision import products
     from relaytune.training.arriving import arrive, find_handoff
     from relaytune.training.lora import add_lora
+    from relaytune.training.relay import hold
 
     identity = _identity(recipe, run, folder, template)
-    found = find_handoff(run.handoffs, identity)
-    model = add_lora(
-        load_model(folder, plan.hardware.device), recipe.lora, recipe.base_model.name, recipe.training.seed
-    )
-    memory_use.forget_peak()
-    with products(plan.precision):
-        arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
-        screen.say(_begins(arrival, plan))
-        session = Session(recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows))
-        clock = Clock(began, recipe.session.limit_seconds, recipe.session.save_every_seconds)
-        trained = session.train(train_rows, clock, screen)
+    clock = Clock(began, recipe.session.limit_seconds, recipe.session.save_every_seconds)
+    store, session_id = recipe.session.store, secrets.token_hex(8)
+    with hold(run, store, session_id, plan.hardware.name, screen.say) as relay:
+        found = find_handoff(run.handoffs, identity, store)
+        model = add_lora(
+            load_model(folder, plan.hardware.device), recipe.lora, recipe.base_model.name, recipe.training.seed
+        )
+        memory_use.forget_peak()
+        with products(plan.precision):
+            arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
+            screen.say(_begins(arrival, plan))
+            session = Session(
+                recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows), relay, session_id
+            )
+            trained = session.train(train_rows, clock, screen)
     result = session.result(trained, shown)
     if result is None:
+        where = run.handoffs if store is None or relay.unpublished else f"{store} and {run.handoffs}"
         screen.say(
             f"Session {session.number} ended ({session.ended}) after step {trained.progress.step} of {plan.num_steps}, "
-            f"with a verified handoff in {run.handoffs}. Go on with the same command, on this machine or another."
+            f"with a verified handoff in {where}. Go on with the same command, on this machine or another."
         )
+    else:
+        write_result(run.training, result)
+        screen.say(_summary(result))
+    if relay.unpublished:
+        raise relay.unpublished
+    if result is None:
         return None, clock.signalled
-    write_result(run.training, result)
-    screen.say(_summary(result))
     of_sessions = [path for folder in run.session_folders() for path in sorted(folder.glob("*.json*"))]
     return [run.training, *sorted(run.adapter.iterdir()), *of_sessions], clock.signalled
 
@@ -92,6 +107,8 @@ class Session:
     arrival: Arrival
     validation: Sequence[EncodedExample]
     num_rows: int
+    relay: Relay
+    id: str
 
     def __post_init__(self) -> None:
         # a finished run is only unpacked: that is no session of its own
@@ -100,7 +117,6 @@ class Session:
         self.began_at = now()
         self._first_step = self.arrival.progress.step if self.arrival.progress else 0  # progress moves on
         self._began = time.perf_counter()
-        self._steps: list[TrainingStep] = []
         if self.arrival.finished:
             return
         for folder in self.run.session_folders()[self.number - 1 :]:  # of a past that was given up
@@ -113,12 +129,17 @@ class Session:
         from relaytune.training.loop import train_adapter
 
         latest = ""
-        with clock.listening(), screen.bar("training", self.plan.num_steps) as bar:
+        with (
+            clock.listening(),
+            screen.bar("training", self.plan.num_steps) as bar,
+            self._metrics() as metrics,
+        ):
 
             def after_step(step: TrainingStep, progress: Progress, optimizer: torch.optim.AdamW) -> bool:
                 nonlocal latest
                 clock.stepped()
-                self._steps.append(step)
+                print(json.dumps(asdict(step)), file=metrics, flush=True)
+                self.relay.reached(step.step)
                 if step.validation_loss is not None:
                     latest = f" val {step.validation_loss:.3f}"
                 speed = (step.num_tokens - before) / step.seconds
@@ -180,11 +201,18 @@ class Session:
         moments = None
         if optimizer is not None and self.recipe.session.carry_moments:
             moments = moments_of(optimizer, trainable(self.model))
-        session = self.run.session(self.number)
-        write_jsonl(session / "metrics.jsonl", (asdict(step) for step in self._steps))
-        write_handoff(self.run.handoffs / f"{progress.step:06d}", self.model, manifest, progress.best_weights, moments)
-        write_json(session / "session.json", record.model_dump(mode="json"))
+        folder, steps = self.run.handoffs / f"{progress.step:06d}", read_metrics(self.run.sessions)
+        write_handoff(folder, self.model, manifest, progress.best_weights, moments, steps)
+        write_json(self.run.session(self.number) / "session.json", record.model_dump(mode="json"))
         forget_older(self.run.handoffs)
+        self.relay.send(folder, progress.step)
+
+    @contextlib.contextmanager
+    def _metrics(self) -> Iterator[TextIO]:
+        """This session's steps, written as they come; nothing where there is nothing left to train."""
+        path = Path(os.devnull) if self.arrival.finished else self.run.session(self.number) / METRICS
+        with no_space_explained(path), path.open("w", encoding="utf-8") as file:
+            yield file
 
     def _num_examples(self, progress: Progress) -> int:
         settings = self.recipe.training
@@ -192,6 +220,7 @@ class Session:
 
     def _record(self, progress: Progress) -> SessionRecord:
         return SessionRecord(
+            id=self.id,
             number=self.number,
             start=self.arrival.start,
             machine=self.plan.hardware.name,
@@ -199,6 +228,7 @@ class Session:
             precision=self.plan.precision,
             libraries=library_versions(),
             first_step=self._first_step,
+            lost_steps=self.relay.lost_steps,
             last_step=progress.step,
             began_at=self.began_at,
             saved_at=now(),

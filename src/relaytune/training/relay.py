@@ -1,0 +1,141 @@
+"""Taking a run over and handing it on: alone on this machine by a lock, alone in the store by a lease."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
+from relaytune.core.files import read_jsonl, write_json, write_jsonl
+from relaytune.core.model import require
+from relaytune.core.results import read_metrics
+from relaytune.core.run_folder import METRICS, RunFolder
+from relaytune.training.handoff import handoffs_in
+from relaytune.training.lease import Entry, Lease, holder_of
+from relaytune.training.manifest import Manifest, read_manifest
+from relaytune.training.store import Store
+
+
+@dataclass
+class Relay:
+    """A run that this session holds. Without a store (`lease` None) its handoffs stay in the run folder."""
+
+    run: RunFolder
+    lease: Lease | None
+    tell: Callable[[str], None]
+    lost_steps: int  # that earlier sessions made after the last handoff
+    unpublished: StoreError | None = None  # why the latest handoff is not in the store
+
+    def reached(self, step: int) -> None:
+        """Training has made this step; whoever takes over after a crash learns what was lost."""
+        if self.lease is not None:
+            self.lease.step = step
+
+    def send(self, folder: Path, step: int) -> None:
+        """Publish a handoff. A store that does not answer stops no training: the handoff waits in the run folder.
+
+        Raises:
+            HandoffError: another session has gone on with the run.
+        """
+        if self.lease is None:
+            return
+        try:
+            self.lease.publish(folder, step)
+            self.unpublished = None
+        except StoreError as error:
+            self.unpublished = error
+            self.tell(f"Not published, kept in {folder}: {error}")
+
+
+@contextmanager
+def hold(run: RunFolder, url: str | None, session: str, machine: str, tell: Callable[[str], None]) -> Iterator[Relay]:
+    """Hold a run while the block trains it, with its last handoff brought here from the store.
+
+    Args:
+        run: the run's folder on this machine.
+        url: of the store; None keeps everything in the run folder.
+        session: id of this session.
+        machine: named to sessions that find the run held.
+        tell: hears what is taken over.
+
+    Raises:
+        HandoffError: a living session holds the run, or what the store holds is damaged.
+        StoreError: the store does not answer.
+    """
+    require("filelock", "fsspec")
+    from filelock import FileLock, Timeout
+
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise HandoffError(
+            f"{run.path}: another session on this machine is training this run. Wait until it ends, or stop it: it "
+            "leaves a handoff from which the same command goes on."
+        ) from error
+    try:
+        if url is None:
+            yield Relay(run, None, tell, _lost_steps(run, 0))
+            return
+        lease = Lease(Store(f"{url.rstrip('/')}/{run.path.name}"), session, machine)
+        before = holder_of(lease.store, lease.seen)
+        with lease.held():
+            relay = Relay(run, lease, tell, 0)
+            _receive(relay)
+            relay.lost_steps = _lost_steps(run, before.step if before else 0)
+            yield relay
+    finally:
+        lock.release()
+
+
+def _receive(relay: Relay) -> None:
+    """Make the newest local handoff the run's last one: the store's, or one of here that did not reach the store."""
+    run, lease = relay.run, relay.lease
+    assert lease is not None
+    last, here = lease.last_handoff(), handoffs_in(run.handoffs)
+    if here and _goes_on_from(here[-1], last):
+        relay.tell(f"{here[-1]} had not reached the store; it is published now.")
+        lease.publish(here[-1], int(here[-1].name))
+        return
+    for folder in here:
+        if last is None or int(folder.name) > last.step:
+            relay.tell(f"{folder} is no part of the run in {lease.store.url}, where another session went on: removed.")
+            shutil.rmtree(folder)
+    if last is None:
+        return
+    folder = lease.fetch(last, run.handoffs)
+    relay.tell(f"Taken over from {lease.store.url}: handoffs/{last.folder}, verified.")
+    _unpack_sessions(run, folder, read_manifest(folder))
+
+
+def _goes_on_from(folder: Path, last: Entry | None) -> bool:
+    """Whether a local handoff was trained on top of the store's last one, and lies behind it."""
+    try:
+        manifest = read_manifest(folder)
+    except RelaytuneError:
+        return False
+    if last is None:
+        return True
+    return manifest.step > last.step and last.session in {record.id for record in manifest.lineage}
+
+
+def _unpack_sessions(run: RunFolder, folder: Path, manifest: Manifest) -> None:
+    """Sessions that other machines ran: their records and their steps, as far as they count."""
+    steps = read_jsonl(folder / METRICS)
+    for record in manifest.lineage:
+        place = run.session(record.number)
+        if not (place / "session.json").is_file():
+            rows = [row for row in steps if record.first_step < row["step"] <= record.last_step]
+            write_jsonl(place / METRICS, rows)
+            write_json(place / "session.json", record.model_dump(mode="json"))
+
+
+def _lost_steps(run: RunFolder, reached: int) -> int:
+    """Steps made after the last handoff, as far as this folder, or the store's last sign of life, tells."""
+    made = max([reached, *(step.step for step in read_metrics(run.sessions))])
+    here = handoffs_in(run.handoffs)
+    return max(0, made - int(here[-1].name)) if here else made
