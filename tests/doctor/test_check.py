@@ -17,6 +17,7 @@ def test_a_command_is_never_wrapped_so_that_it_can_be_copied() -> None:
     command = "`pip install --upgrade 'a-package-with-a-long-name>=1.0' another-package-with-a-long-name`"
     lines = Check("torch", "failed", "old", f"Take a newer one: {command} and try again.").text(width=80).splitlines()
     assert [line.strip() for line in lines[1:]] == ["→ Take a newer one:", command, "and try again."]
+    assert Check("torch", "failed", "old", command).text(width=80).endswith(f"\n{'':25}→ {command}")
 
 
 def test_whatever_a_trial_raises_is_a_failed_check_in_one_line() -> None:

@@ -12,6 +12,7 @@ from relaytune.core.errors import RelaytuneError
 
 State = Literal["ok", "warning", "failed"]
 NAME_COLUMNS, STATE_COLUMNS = 16, 9
+GLUE = "\0"  # a space at which no line is broken
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class Check:
         A command (in backticks) is never wrapped, so that it can be copied.
         """
         head = f"{self.state:<{STATE_COLUMNS}}{self.name:<{NAME_COLUMNS}}"
-        parts = (self.seen, self.advice and f"→ {self.advice}")
+        parts = (self.seen, self.advice and f"→{GLUE}{self.advice}")
         lines = [line for part in parts for line in _wrap(part, max(width - len(head), 40))]
         return f"\n{'':{len(head)}}".join([head + lines[0], *lines[1:]])
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    glued = re.sub("`[^`]+`", lambda command: command[0].replace(" ", "\0"), text)
+    glued = re.sub("`[^`]+`", lambda command: command[0].replace(" ", GLUE), text)
     lines = textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=False)
-    return [line.replace("\0", " ") for line in lines]
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def attempt(name: str, trial: Callable[[], Check], advice: str) -> Check:
