@@ -121,6 +121,30 @@ def _leave_with(verdict: Verdict) -> None:
 
 
 @app.command()
+def doctor(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe: its base model and its store are tried too.", metavar="[RECIPE]")
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Try whether this machine can train; exit 1 if not.
+
+    Kernels and a step of training are really run; nothing is downloaded.
+    """
+    from relaytune.doctor import examine, summary
+
+    screen, checks = _screen(as_json), []
+    for check in examine(None if recipe is None else _job(recipe, runs, None, as_json).recipe, runs):
+        screen.say(check.text(screen.console.width))
+        checks.append(check)
+    screen.say(f"\n{summary(checks)}")
+    _print(as_json, [check.as_json() for check in checks])
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Check recipe and rows; freeze the splits.
 

@@ -78,7 +78,21 @@ def require(*packages: str) -> None:
         )
 
 
+def find_on_disk(choice: BaseModelChoice) -> Path | None:
+    """Where a base model lies: a folder or a GGUF file; None where it would have to be downloaded.
+
+    Raises:
+        ModelError: its name leads nowhere, or its sha256 is not the recipe's.
+    """
+    return _named_here(choice) or _in_hub_cache(choice)
+
+
 def _source(choice: BaseModelChoice) -> Path:
+    return _named_here(choice) or _from_hub(choice)
+
+
+def _named_here(choice: BaseModelChoice) -> Path | None:
+    """The folder or file that is named; None for a hub id."""
     name = choice.name
     if name.startswith("package:"):
         return _checked_gguf(_inside_package(name.removeprefix("package:")), choice)
@@ -94,7 +108,7 @@ def _source(choice: BaseModelChoice) -> Path:
             f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not "
             "a hub id (owner/name)"
         )
-    return _from_hub(choice)
+    return None
 
 
 def _inside_package(name: str) -> Path:
@@ -133,6 +147,21 @@ def _checked_gguf(path: Path, choice: BaseModelChoice) -> Path:
                 "or another one; fetch it again, or correct the recipe."
             )
     return path
+
+
+def _in_hub_cache(choice: BaseModelChoice) -> Path | None:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(choice.name, revision=choice.revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except ValueError as error:
+        raise ModelError(f"base_model.name: {choice.name!r} is not a hub id: {error}") from error
+    return folder if any(folder.glob(WEIGHTS)) else None  # without weights a download was broken off
 
 
 def _from_hub(choice: BaseModelChoice) -> Path:

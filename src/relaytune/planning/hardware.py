@@ -32,7 +32,7 @@ def measure_hardware(folder: Path) -> Hardware:
     A GPU counts only when it has run a small product. Speeds are those of `device`; they are 0 where neither
     torch nor numpy is installed. Takes about half a second, and the import of torch.
     """
-    total_gib, free_gib = _memory_gib()
+    total_gib, free_gib = memory_gib()
     device, name, num_gpus, gpu_memory_gib = "cpu", _cpu_name(), 0, 0.0
     float32 = bfloat16_products = 0.0
     if importlib.util.find_spec("torch"):
@@ -53,7 +53,7 @@ def measure_hardware(folder: Path) -> Hardware:
         memory_gib=total_gib,
         free_memory_gib=free_gib,
         gpu_memory_gib=gpu_memory_gib,
-        free_disk_gib=_free_disk_gib(folder),
+        free_disk_gib=free_disk_gib(folder),
         float32_gflops=float32,
         bfloat16_products_gflops=bfloat16_products,
     )
@@ -148,13 +148,18 @@ def _core_of(cpu: int) -> tuple[str, ...]:
         return (str(cpu),)
 
 
-def _free_disk_gib(folder: Path) -> float:
+def free_disk_gib(folder: Path) -> float:
+    """Free disk of the file system where `folder` is, or would be made."""
+    return shutil.disk_usage(existing_folder(folder)).free / GIB
+
+
+def existing_folder(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
     folder = folder.absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(existing).free / GIB
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _memory_gib() -> tuple[float, float]:
+def memory_gib() -> tuple[float, float]:
     """(total, available) of this process: the machine's, or less where a control group limits it."""
     machine = psutil.virtual_memory()
     total, available = machine.total, machine.available
