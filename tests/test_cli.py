@@ -394,6 +394,8 @@ def test_after_ctrl_c_nothing_half_made_is_left_and_the_same_command_goes_on(tmp
 def test_the_help_names_every_command(tmp_path: Path) -> None:
     done = relaytune(tmp_path, "--help")
     assert done.returncode == 0
-    commands = ["doctor", "check", "plan", "train", "evaluate", "decide", "report", "package", "run", "status"]
+    commands = [
+        *("doctor", "check", "plan", "train", "evaluate", "decide", "report", "package", "notebook", "run", "status"),
+    ]
     assert all(f"\n  {command} " in done.stdout for command in commands)
     assert yaml.safe_load(relaytune(tmp_path, "--version").stdout)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from relaytune.notebooks.platforms import Platform
+
 if TYPE_CHECKING:
     from relaytune.core.results import Verdict
     from relaytune.core.screen import Screen
@@ -55,6 +57,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=1; may be repeated."),
 ]
+For = Annotated[Platform, typer.Option("--for", help="Where the notebook runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on standard output.")]
 
 
@@ -232,6 +235,28 @@ def package(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_
 
     path = package_stage(_job(recipe, runs, set_, as_json))
     _print(as_json, {"package": str(path)}, lambda: f"Package: {path}")
+
+
+@app.command()
+def notebook(
+    recipe: RecipePath, platform: For, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False
+) -> None:
+    """Write the next session as a notebook for Kaggle or Colab.
+
+    It takes the last handoff from session.store, trains until the platform's limit, and leaves the next one there.
+    """
+    from relaytune.pipeline import write_next_session
+
+    made = write_next_session(_job(recipe, runs, set_, as_json), platform)
+    metadata = made.kernel_metadata
+    _print(
+        as_json,
+        {"session": made.session, "notebook": str(made.path), "kernel_metadata": metadata and str(metadata)},
+        lambda: (
+            f"Session {made.session}: {made.path}"
+            + (f"\nFor `kaggle kernels push`: {metadata} (write your user name into it first)" if metadata else "")
+        ),
+    )
 
 
 @app.command()

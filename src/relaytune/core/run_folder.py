@@ -58,6 +58,7 @@ class RunFolder:
     verdict_text = _Place("verdict.md")
     report = _Place("report.html")
     package = _Place("package")
+    notebook = _Place("notebook")
 
     def session(self, number: int) -> Path:
         """The folder of one session, counted from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 60.0  # where output is no terminal
 
 
 class _Time(ProgressColumn):
@@ -28,10 +31,15 @@ class Bar:
     def __init__(self, progress: Progress, task: Any) -> None:
         self._progress = progress
         self._task = task
+        self._last_line = time.monotonic()
 
     def update(self, done: int, words: str = "") -> None:
         """Show that `done` of the total are done."""
         self._progress.update(self._task, completed=done, words=words)
+        console = self._progress.console
+        if not console.is_terminal and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            console.print(self._progress.get_renderable())
 
 
 class Screen:
@@ -55,7 +63,7 @@ class Screen:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar with the time left, in 80 columns; where output is no terminal, its last state only."""
+        """A bar with the time left, in 80 columns; where output is no terminal, a line a minute and its last state."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),

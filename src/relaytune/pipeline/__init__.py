@@ -1,6 +1,7 @@
 """The stages in order, each skipped while it is up to date."""
 
 from relaytune.pipeline.concluding import decide_stage, package_stage, report_stage
+from relaytune.pipeline.continuing import write_next_session
 from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage
 from relaytune.pipeline.job import Job, open_job
 from relaytune.pipeline.preparing import check_stage, plan_stage
@@ -23,4 +24,5 @@ __all__ = [
     "sessions",
     "standing",
     "train_stage",
+    "write_next_session",
 ]
