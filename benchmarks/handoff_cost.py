@@ -250,7 +250,7 @@ def splits(recipe: Recipe, folder: Path) -> tuple[list[Example], list[Example], 
     """Training, validation and held-out rows as `relaytune check` freezes them where no row has a fault."""
 
     def rendered(name: str, most: int | None) -> list[Example]:
-        rows, _ = load_rows(folder / name)
+        rows, _ = load_rows(folder / name, name)
         if most is not None and len(rows) > most:
             rows = [rows[n] for n in sorted(random.Random(recipe.training.seed).sample(range(len(rows)), most))]
         return [example for row in rows if (example := render(row, recipe)[0]) is not None]
