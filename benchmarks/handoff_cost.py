@@ -195,7 +195,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def measured(run: Run, overrides: list[str]) -> dict[str, Any]:
     """Train as the run says, and measure the last step's adapter."""
     from relaytune.core.screen import Screen
-    from relaytune.evaluation.generating import Answerer  # these need rich, the rest does not
+    from relaytune.evaluation.generating import Answerer  # needs rich, as Screen does
     from relaytune.evaluation.scoring import score
     from relaytune.evaluation.summary import main_metric
     from relaytune.training.handoff import write_adapter

@@ -1,6 +1,6 @@
 """Does a run in several sessions end in the bits of the uninterrupted one? The real model, through the command line.
 
-    python benchmarks/resume_bit_identical.py
+    python benchmarks/resume_bit_identical.py        (OMP_NUM_THREADS=1 where other work disturbs)
 
 Ten steps on a few tickets, uninterrupted and with 1, 3 and 9 seams; every session is a process of its own. With 9 seams
 each session has a limit that has passed when its first step ends. With 1 and 3 seams sessions are stopped by SIGTERM,
@@ -30,10 +30,10 @@ from relaytune.core.run_folder import ADAPTER_WEIGHTS, RunFolder
 RECIPE = "examples/tickets/recipe.yaml"
 STEPS = 10
 REDUCED = (
-    "data.max_train_rows=22",  # two of them for validation
+    "data.max_train_rows=11",  # one of them for validation
     "data.max_held_out_rows=30",
     "training.num_epochs=2",
-    "training.examples_per_step=4",
+    "training.examples_per_step=2",
     "training.warmup_steps=2",
     "training.early_stopping_patience=100",
 )
@@ -118,8 +118,8 @@ def relaytune(verb: str, runs: Path, overrides: list[str]) -> None:
 
 def stopped_after(step: int, runs: Path, overrides: list[str]) -> None:
     """A session that is told to stop when a handoff of this step, or a later one, is complete."""
-    saving = [*overrides, "session.save_every=1s"]
-    with subprocess.Popen(command("train", runs, saving), stdout=subprocess.DEVNULL) as process:
+    words = command("train", runs, [*overrides, "session.save_every=1s"])
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         handoffs = run_in(runs).handoffs
         while not any(int(handoff.name) >= step for handoff in handoffs.glob("[0-9]*")):
             assert process.poll() is None, f"the session ended before step {step}"
