@@ -18,10 +18,10 @@ from typer.core import TyperGroup
 from relaytune.notebooks.platforms import Platform
 
 if TYPE_CHECKING:
+    from relaytune.core.lineage import Stretch
     from relaytune.core.results import Verdict
     from relaytune.core.screen import Screen
-    from relaytune.pipeline import Job, StageStanding
-    from relaytune.training.manifest import SessionRecord
+    from relaytune.pipeline import Job, StageStanding, StoreStanding
 
 INTERRUPTED = 130
 
@@ -58,6 +58,10 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=1; may be repeated."),
 ]
 For = Annotated[Platform, typer.Option("--for", help="Where the notebook runs.")]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="HH:MM", help="Stop training in time for this time of day, here: session.limit."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on standard output.")]
 
 
@@ -85,10 +89,10 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _job(recipe: Path, runs: Path, overrides: list[str] | None, as_json: bool) -> Job:
+def _job(recipe: Path, runs: Path, overrides: list[str] | None, as_json: bool, until: str | None = None) -> Job:
     from relaytune.pipeline import open_job
 
-    return open_job(recipe, runs, overrides or [], _screen(as_json))
+    return open_job(recipe, runs, overrides or [], _screen(as_json), until)
 
 
 def _screen(as_json: bool) -> Screen:
@@ -172,7 +176,9 @@ def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_jso
 
 
 @app.command()
-def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+def train(
+    recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, until: Until = None, as_json: Json = False
+) -> None:
     """Train one session of the run.
 
     Begins the run or goes on with it, until its end, the session's limit or a signal.
@@ -180,7 +186,7 @@ def train(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_js
     from relaytune.core.files import read_json
     from relaytune.pipeline import check_stage, plan_stage, train_stage
 
-    job = _job(recipe, runs, set_, as_json)
+    job = _job(recipe, runs, set_, as_json, until)
     check_stage(job)
     plan_stage(job)
     train_stage(job)
@@ -260,7 +266,9 @@ def notebook(
 
 
 @app.command()
-def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+def run(
+    recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, until: Until = None, as_json: Json = False
+) -> None:
     """Everything, in order; what is up to date is skipped.
 
     Exit 1 on a discard or an unfinished training.
@@ -268,7 +276,7 @@ def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json
     from relaytune.core.results import as_dict
     from relaytune.pipeline import run_all
 
-    job = _job(recipe, runs, set_, as_json)
+    job = _job(recipe, runs, set_, as_json, until)
     verdict = run_all(job)
     if verdict is None:
         _print(as_json, None)
@@ -284,18 +292,24 @@ def run(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json
 @app.command()
 def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Where the run stands, and the next command."""
-    from relaytune.pipeline import sessions, standing
+    from relaytune.pipeline import lineage, standing, store_standing
 
     job = _job(recipe, runs, set_, as_json)
-    rows, trained = standing(job), sessions(job)
+    rows, trained, store = standing(job), lineage(job), store_standing(job)
     _print(
         as_json,
-        {"stages": [asdict(row) for row in rows], "sessions": [record.model_dump(mode="json") for record in trained]},
-        lambda: _status_text(job, rows, trained),
+        {
+            "stages": [asdict(row) for row in rows],
+            "sessions": [{**asdict(stretch), "record": stretch.record.model_dump(mode="json")} for stretch in trained],
+            "store": asdict(store) if store else None,
+        },
+        lambda: _status_text(job, rows, trained, store),
     )
 
 
-def _status_text(job: Job, rows: Sequence[StageStanding], trained: Sequence[SessionRecord]) -> str:
+def _status_text(
+    job: Job, rows: Sequence[StageStanding], trained: Sequence[Stretch], store: StoreStanding | None
+) -> str:
     lines = [f"Run folder: {job.run.path}"]
     lines += [
         f"  {row.stage:14} {f'relaytune {row.command}':20} "
@@ -303,12 +317,14 @@ def _status_text(job: Job, rows: Sequence[StageStanding], trained: Sequence[Sess
         + row.state
         for row in rows
     ]
-    lines += [
-        f"  session {record.number}: {record.start}, steps {record.first_step + 1} to {record.last_step} on "
-        f"{record.machine} ({record.device}, {record.precision}), {record.seconds:.0f} s, saved {record.saved_at}, "
-        f"ended: {record.ended}"
-        for record in trained
-    ]
+    for stretch in trained:
+        lines += _session_lines(stretch)
+    if store:
+        handoff = f"handoff of step {store.last_step}, {store.published_at}" if store.last_step else "no handoff yet"
+        lines.append(f"Store: {store.url}: {handoff}")
+        if store.holder:
+            expired = "" if store.alive else "; its lease has expired"
+            lines.append(f"  held by a session on {store.holder}, heard of {store.silent_seconds:.0f} s ago{expired}")
     unfinished = [row for row in rows if row.state != "done"]
     lines.append(
         f"Next: {job.command('run')}"
@@ -316,6 +332,24 @@ def _status_text(job: Job, rows: Sequence[StageStanding], trained: Sequence[Sess
         else "Everything is done. Change the recipe or the data and run again."
     )
     return "\n".join(lines)
+
+
+def _session_lines(stretch: Stretch) -> list[str]:
+    record = stretch.record
+    lines = [
+        f"  session {record.number}: {record.start}, steps {record.first_step + 1} to {record.last_step} on "
+        f"{record.machine} ({record.device}, {record.precision}), {record.seconds:.0f} s, saved {record.saved_at}, "
+        f"ended: {record.ended}"
+    ]
+    if stretch.first_loss is not None and stretch.last_loss is not None:
+        before = "" if stretch.loss_before is None else f"{stretch.loss_before:.3f} before the seam, "
+        lines.append(
+            f"    loss {before}{stretch.first_loss:.3f} → {stretch.last_loss:.3f}, "
+            f"learning rate {stretch.first_rate:.2e} → {stretch.last_rate:.2e}"
+        )
+    if record.lost_steps:
+        lines.append(f"    {record.lost_steps} steps of the session before were lost and made again")
+    return lines
 
 
 @app.callback(invoke_without_command=True)

@@ -147,7 +147,9 @@ def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     assert all(one[name].equal(other[name]) for name in one)
     assert _steps(moved) == _steps(stayed)
     status = relaytune(tmp_path / "machine 2", "status", "recipe.yaml").stdout
-    assert [f"session {number}" in status for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert [f"session {number}:" in status for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert status.count("before the seam, ") == 2
+    assert "/tickets: handoff of step 3, " in status
     assert not [
         name for name in files_below(moved.path) if "testing-secret" in (moved.path / name).read_text("latin-1")
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from finished_run import HOSTILE, build_run, change_json, recipe_values, write_recipe_values
 from relaytune.core.errors import RunError
 from relaytune.core.files import write_json, write_jsonl
+from relaytune.core.lineage import SessionRecord
+from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import RunFolder
 from relaytune.reporting import write_report
 
 SECTIONS = (
-    "verdict", "contenders", "differences", "flips", "confusion", "gap", "few-shot", "losses", "supervised", "data",
-    "plan", "risks", "environment", "provenance", "reproduce",
+    "verdict", "contenders", "differences", "flips", "confusion", "gap", "few-shot", "losses", "sessions", "supervised",
+    "data", "plan", "risks", "environment", "provenance", "reproduce",
 )  # fmt: skip
 
 
@@ -328,6 +331,29 @@ def test_plan_and_measurement_stand_side_by_side(run: RunFolder) -> None:
     assert "training time 6 min 52 s 7 min 1 s 1.02 ×" in plan
     assert "peak memory 2.31 GiB 2.18 GiB 0.94 ×" in plan
     assert "evaluation time 3 min 8 s 3 min 24 s 1.08 ×" in plan
+
+
+def test_the_sessions_of_a_run_stand_with_losses_on_both_sides_of_each_seam(run: RunFolder) -> None:
+    steps = read_metrics(run.sessions)
+    seam, last = 60, steps[-1].step
+    for number, (first, end) in enumerate(((0, seam), (seam, last)), start=1):
+        record = SessionRecord(
+            id=f"{number}", number=number, start="continue" if first else "new", machine=f"machine {number}",
+            device="cpu", precision="float32", libraries={}, first_step=first, last_step=end,
+            lost_steps=4 * (number - 1), began_at="2026-11-21T09:00:00+00:00",
+            saved_at="2026-11-21T10:00:00+00:00", seconds=3600.0,
+            ended="finished" if first else "limit",
+        )  # fmt: skip
+        write_json(run.session(number) / "session.json", record.model_dump(mode="json"))
+        own = [asdict(step) for step in steps if first < step.step <= end]
+        write_jsonl(run.session(number) / "metrics.jsonl", own)
+    sessions = _section(run, "sessions")
+    before = sum(step.train_loss for step in steps[seam - 5 : seam]) / 5
+    after = sum(step.train_loss for step in steps[seam : seam + 5]) / 5
+    assert "The run was trained in 2 sessions" in sessions
+    assert f"2 continue {seam + 1} to {last} {before:.3f} {after:.3f} → " in sessions
+    assert "4 machine 2 cpu, float32 1 h 0 min finished" in sessions
+    assert write_report(run).read_text(encoding="utf-8").count('class="seam"') == 2  # losses and learning rate
 
 
 def test_losses_that_are_not_numbers_are_counted(run: RunFolder) -> None:

@@ -6,23 +6,25 @@ from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned
 from relaytune.pipeline.job import Job, open_job
 from relaytune.pipeline.preparing import check_stage, plan_stage
 from relaytune.pipeline.running import run_all
-from relaytune.pipeline.standing import StageStanding, sessions, standing
+from relaytune.pipeline.standing import StageStanding, StoreStanding, lineage, standing, store_standing
 from relaytune.pipeline.training import train_stage
 
 __all__ = [
     "Job",
     "StageStanding",
+    "StoreStanding",
     "check_stage",
     "decide_stage",
     "evaluate_prompts_stage",
     "evaluate_tuned_stage",
+    "lineage",
     "open_job",
     "package_stage",
     "plan_stage",
     "report_stage",
     "run_all",
-    "sessions",
     "standing",
+    "store_standing",
     "train_stage",
     "write_next_session",
 ]

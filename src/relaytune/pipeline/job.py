@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ class Job:
     run: RunFolder
     screen: Screen
     overrides: tuple[str, ...] = ()
+    began: float = field(default_factory=time.monotonic)  # the session's limit counts from here
 
     def command(self, verb: str) -> str:
         """A command line for this very job, to be typed."""
@@ -114,18 +118,31 @@ def open_job(
     runs: Path | str = DEFAULT_RUNS,
     overrides: Sequence[str] = (),
     screen: Screen | None = None,
+    until: str | None = None,
 ) -> Job:
     """Read and check the recipe; nothing is written yet. Without a screen nothing is shown.
 
     Raises:
         RecipeError: the recipe is wrong.
-        UsageError: there is a file where the run folder would be.
+        UsageError: `until` is no time of day, or there is a file where the run folder would be.
     """
     recipe_path, screen = Path(recipe_path), screen or Screen.silent()
-    recipe = load_recipe(recipe_path, overrides)
+    limit = [f"session.limit={_seconds_until(until, datetime.now())}s"] if until else []
+    recipe = load_recipe(recipe_path, [*overrides, *limit])
     folder = Path(runs) / recipe.name
     if blocking := [path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()]:
         raise UsageError(f"--runs {runs}: {blocking[0]} is a file; name a folder, which is made if need be")
-    if overrides:
-        screen.say(f"Overridden: {', '.join(overrides)}")
+    if overrides or limit:
+        screen.say(f"Overridden: {', '.join([*overrides, *limit])}")
     return Job(recipe, recipe_path, RunFolder(folder), screen, tuple(overrides))
+
+
+def _seconds_until(time_of_day: str, moment: datetime) -> int:
+    """Seconds from now to the next time that the clock here shows `time_of_day`."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", time_of_day.strip())
+    if not found:
+        raise UsageError(f"--until {time_of_day}: a time of day from 0:00 to 23:59 is needed, e.g. 17:30")
+    then = moment.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    if then <= moment:
+        then += timedelta(days=1)
+    return round((then - moment).total_seconds())

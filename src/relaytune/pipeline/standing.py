@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from relaytune.core.errors import RelaytuneError, RunError
-from relaytune.core.files import read_json, sha256_of_file
-from relaytune.core.results import read_result
+from relaytune.core.files import sha256_of_file
+from relaytune.core.lineage import Stretch, read_sessions, stretches
+from relaytune.core.results import read_metrics, read_result
 from relaytune.core.run_folder import Provenance
 from relaytune.pipeline.inputs import changed_inputs
 from relaytune.pipeline.job import Job
-from relaytune.training.manifest import SessionRecord
 
 # stage → the command that makes it
 STAGES = {
@@ -42,21 +40,55 @@ class StageStanding:
     wall_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class StoreStanding:
+    """What a store holds of a run, and who holds the run there."""
+
+    url: str
+    last_step: int | None  # of the last published handoff; None where there is none
+    published_at: str
+    holder: str  # the machine of a session that began and has not ended; empty where there is none
+    silent_seconds: float  # since the holder was heard of
+    alive: bool  # whether its lease has not expired
+
+
 def standing(job: Job) -> list[StageStanding]:
     """The state of every stage. Another base model or machine is noticed by `relaytune run` only."""
     return [_stage_standing(job, stage) for stage in STAGES]
 
 
-def sessions(job: Job) -> list[SessionRecord]:
-    """What the sessions of this run did, as far as their last handoffs tell."""
-    paths = [folder / "session.json" for folder in job.run.session_folders()]
-    try:
-        return [SessionRecord.model_validate(read_json(path)) for path in paths if path.is_file()]
-    except ValidationError as error:
-        raise RunError(
-            f"{job.run.sessions}: not the sessions of this version of relaytune; another one trained this run. Use "
-            "that one, or begin anew with another --runs."
-        ) from error
+def lineage(job: Job) -> list[Stretch]:
+    """The sessions of this run, as far as this folder knows them.
+
+    Raises:
+        RunError: another version of relaytune wrote them.
+    """
+    return stretches(read_sessions(job.run), read_metrics(job.run.sessions))
+
+
+def store_standing(job: Job) -> StoreStanding | None:
+    """What the run's store says; None where the recipe names none.
+
+    Raises:
+        StoreError: it does not answer.
+    """
+    from relaytune.training.lease import holder_of, read_log
+    from relaytune.training.store import Store
+
+    if job.recipe.session.store is None:
+        return None
+    store = Store.of_run(job.recipe.session.store, job.run.path.name)
+    _, entries = read_log(store)
+    handoff = next((entry for entry in reversed(entries) if entry.kind == "handoff"), None)
+    holder = holder_of(store, entries)
+    return StoreStanding(
+        store.url,
+        handoff.step if handoff else None,
+        handoff.at if handoff else "",
+        holder.entry.machine if holder else "",
+        holder.silent_seconds if holder else 0.0,
+        holder.alive if holder else False,
+    )
 
 
 def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:

@@ -31,7 +31,7 @@ def train_stage(job: Job) -> bool:
             for path in (job.run.handoffs, job.run.sessions, job.run.adapter):
                 shutil.rmtree(path, ignore_errors=True)
             job.run.training.unlink(missing_ok=True)
-        files, stopped = train(job.recipe, job.run, job.screen)
+        files, stopped = train(job.recipe, job.run, job.screen, job.began)
         return files
 
     device = read_result(job.run.plan, Plan).hardware.device

@@ -85,8 +85,37 @@ def _interval_chart(
     return _written(svg)
 
 
-def loss_chart(steps: Sequence[TrainingStep], first_validation_loss: float | None, best_step: int | None) -> str:
-    """Train and validation loss (nats per supervised token) against examples seen; the best step is marked.
+def rate_of_steps_chart(steps: Sequence[TrainingStep], seams: Sequence[int] = ()) -> str:
+    """The learning rate against steps, with a dotted line at each seam; empty without steps."""
+    if not steps:
+        return ""
+    top, height, last = 8, 90, steps[-1].step
+    highest = max(step.learning_rate for step in steps) or 1.0
+    svg = _svg(top + height + 24, f"Line chart of the learning rate over {last:,} steps, at most {highest:.2g}.")
+    _text(svg, "0", top + 4, f"{highest:.2g}", "tick halo")
+    for step, anchor in ((0, "start"), (last, "end")):
+        _text(svg, _percent(step, 0, last), top + height + 18, f"step {step:,}", "tick", anchor)
+    _draw_seams(svg, [seam / last for seam in seams], top, height)
+    # every step: a mean over steps would hide a re-warming
+    places = [(step.step / last, height * (1 - step.learning_rate / highest)) for step in steps]
+    _curve(svg, places, "train", top, height)
+    return _written(svg)
+
+
+def _draw_seams(svg: Element, shares: Sequence[float], top: int, height: int) -> None:
+    for share in shares:
+        x = _percent(share, 0, 1)
+        SubElement(svg, "line", {"class": "seam", "x1": x, "x2": x, "y1": str(top), "y2": str(top + height)})
+
+
+def loss_chart(
+    steps: Sequence[TrainingStep],
+    first_validation_loss: float | None,
+    best_step: int | None,
+    seams: Sequence[int] = (),
+) -> str:
+    """Train and validation loss (nats per supervised token) against examples seen; the best step is marked, and the
+    seams between sessions (steps after which one began).
 
     Losses that are not finite are left out; the caller counts them. Empty where nothing is left to draw.
     """
@@ -122,6 +151,7 @@ def loss_chart(steps: Sequence[TrainingStep], first_validation_loss: float | Non
         anchor = "start" if tick == 0 else "end" if tick > 0.95 * right else "middle"
         _text(svg, _percent(tick, 0, right), top + height + 18, f"{tick:,.0f}", "tick", anchor)
     _text(svg, f"{LEFT + WIDTH / 2}%", top + height + 38, "examples seen", "tick", "middle")
+    _draw_seams(svg, [s.num_examples / right for s in steps if s.step in seams], top, height)
     best_at = 0 if best_step == 0 else next((s.num_examples for s in steps if s.step == best_step), None)
     if best_at is not None:
         label = f"best, step {best_step}" + "".join(f": {loss:.3f}" for x, loss in validation if x == best_at)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
+from relaytune.core.lineage import Stretch, read_sessions, stretches
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import Example, Finding, Generation, Score, read_examples, read_generations
 from relaytune.core.results import (
@@ -47,6 +48,7 @@ class RunContents:
     plan: Plan | None
     training: TrainingResult | None
     steps: tuple[TrainingStep, ...]
+    sessions: tuple[Stretch, ...]
     environment: Any
     generations: Mapping[str, Mapping[str, Generation]]  # contender → example id → its answer
     scores: Mapping[tuple[str, str, str], Score]  # (contender, scorer, example id) → its score
@@ -73,6 +75,7 @@ def read_contents(run: RunFolder) -> RunContents:
         for path in sorted(run.provenance("check").parent.glob("*.json"))
         if path.stem not in ("report", "package")
     ]
+    steps = tuple(read_metrics(run.sessions))
     environment = run.last_session / "environment.json"
     return RunContents(
         recipe=load_recipe(run.recipe),
@@ -81,7 +84,8 @@ def read_contents(run: RunFolder) -> RunContents:
         split_hashes={name: sha256_of_file(path) for name, path in splits.items() if path.is_file()},
         plan=_read_if_there(run.plan, Plan),
         training=_read_if_there(run.training, TrainingResult),
-        steps=tuple(read_metrics(run.sessions)),
+        steps=steps,
+        sessions=tuple(stretches(read_sessions(run), steps)),
         environment=read_json(environment) if environment.is_file() else None,
         generations=_read_generations(run.generations),
         scores=_read_scores(run.scores),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.files import write_text
+from relaytune.core.lineage import SEAM_STEPS
 from relaytune.core.results import EvaluationResult
 from relaytune.core.run_folder import RunFolder, relaytune_version
 from relaytune.evidence import LABEL_METRICS, OneLabel, always_one_label
@@ -114,6 +115,8 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "gap": _gap_size(evaluation) if evaluation else None,
         "few_shot_examples": _few_shot_examples(contents),
         "loss_chart": _losses(contents),
+        "rate_chart": charts.rate_of_steps_chart(contents.steps, _seams(contents)),
+        "seam_steps": SEAM_STEPS,
         "steps_per_mark": charts.points_per_mark(len(contents.steps)),
         "num_losses_not_finite": sum(not math.isfinite(step.train_loss) for step in contents.steps),
         "predictions": _predictions(contents),
@@ -243,7 +246,13 @@ def _losses(contents: RunContents) -> str:
         contents.steps,
         training.first_validation_loss if training else None,
         training.best_step if training else None,
+        _seams(contents),
     )
+
+
+def _seams(contents: RunContents) -> list[int]:
+    """The steps after which a session went on."""
+    return [stretch.record.first_step for stretch in contents.sessions if stretch.record.first_step]
 
 
 def _predictions(contents: RunContents) -> list[Prediction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from relaytune.core.errors import HandoffError
+from relaytune.core.lineage import SessionRecord
 from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.handoff import (
@@ -20,7 +22,7 @@ from relaytune.training.handoff import (
     put,
 )
 from relaytune.training.loop import Progress, mean_loss
-from relaytune.training.manifest import Identity, Manifest, Probe, SessionRecord, read_manifest, refuse_foreign
+from relaytune.training.manifest import Identity, Manifest, Probe, read_manifest, refuse_foreign
 
 PROBED = 8  # validation rows
 # How far the probe's loss may lie from where it was saved: relative, and in nats for losses near 0. Exact is float32 on
@@ -37,6 +39,7 @@ class Arrival:
     progress: Progress | None
     moments: dict[str, dict[str, Tensor]] | None
     lineage: tuple[SessionRecord, ...]
+    probe_seconds: float = 0.0  # what the loss of `PROBED` validation rows took
     finished: bool = False  # a run whose last handoff stands at its end: nothing is left but to unpack it
 
 
@@ -82,7 +85,9 @@ def arrive(
         best = load_weights(folder, BEST_WEIGHTS, model, may_be_untrained=manifest.best_step == 0)
     moments = load_moments(folder, model)
     put(model, weights)
+    begun = time.perf_counter()
     _refuse_other_loss(folder, manifest.probe, probe(model, validation, max_tokens, precision))
+    probe_seconds = time.perf_counter() - begun
     progress = Progress(
         step=manifest.step,
         num_tokens=manifest.num_tokens,
@@ -95,7 +100,7 @@ def arrive(
         best_weights=best,
     )
     start: Literal["continue", "resume"] = "continue" if moments is None else "resume"
-    return Arrival(start, progress, moments, manifest.lineage, manifest.finished)
+    return Arrival(start, progress, moments, manifest.lineage, probe_seconds, manifest.finished)
 
 
 def probe(

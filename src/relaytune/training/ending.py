@@ -31,6 +31,11 @@ class Clock:
         self._longest_save = 5.0  # until one was measured
         self.signalled = False
 
+    def begin_steps(self, validation_seconds: float) -> None:
+        """Loading is over. A step with its validation is not yet measured: it takes at least the latter."""
+        self._last_step = self._last_save = time.monotonic()
+        self._longest_step = validation_seconds
+
     def stepped(self) -> None:
         """A step, with its validation if it had one, has ended."""
         now = time.monotonic()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file
+from relaytune.core.lineage import SessionRecord
 
 FORMAT = 1
 MANIFEST = "handoff.json"
@@ -41,25 +42,6 @@ class Identity(_Strict):
     validation_rows: str  # hash
     lora: dict[str, Any]
     training: dict[str, Any]
-
-
-class SessionRecord(_Strict):
-    """One stretch of training on one machine, up to the handoff that holds this record."""
-
-    id: str  # of its own, also in a store's log
-    number: int
-    start: Literal["new", "continue", "resume"]
-    machine: str
-    device: str
-    precision: Literal["float32", "bfloat16_products"]
-    libraries: dict[str, str]
-    first_step: int  # steps that the run had when the session began
-    lost_steps: int  # that the session before had made after its last handoff, and that were made again
-    last_step: int
-    began_at: str
-    saved_at: str
-    seconds: float
-    ended: Literal["not yet", "limit", "signal", "finished"]
 
 
 class Probe(_Strict):

@@ -81,7 +81,7 @@ def hold(run: RunFolder, url: str | None, session: str, machine: str, tell: Call
         if url is None:
             yield Relay(run, None, tell, _lost_steps(run, 0))
             return
-        lease = Lease(Store(f"{url.rstrip('/')}/{run.path.name}"), session, machine)
+        lease = Lease(Store.of_run(url, run.path.name), session, machine)
         before = holder_of(lease.store, lease.seen)
         with lease.held():
             relay = Relay(run, lease, tell, 0)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from relaytune.core.contract import label_span
 from relaytune.core.counts import num_examples
 from relaytune.core.files import no_space_explained, sha256_of_value, write_json
+from relaytune.core.lineage import SessionRecord
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template, package_of
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
@@ -26,7 +27,7 @@ from relaytune.core.screen import Screen
 from relaytune.core.template import ChatTemplate, EncodedExample
 from relaytune.training import memory_use
 from relaytune.training.ending import Clock
-from relaytune.training.manifest import FORMAT, Identity, SessionRecord
+from relaytune.training.manifest import FORMAT, Identity
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 HEAP_SHARE = 0.8  # of the planned peak, above which what the heap keeps for nothing is given back between steps
 
 
-def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | None, bool]:
+def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple[list[Path] | None, bool]:
     """Train on data/train.jsonl as plan.json says, from where the last handoff stands.
 
     Returns the files of the finished run, or None where the session ended before the run did; and whether a signal
-    asked to stop.
+    asked to stop. The session's limit counts from `began` (time.monotonic).
 
     Raises:
         RunError: the data or the plan is missing, or the loss is no longer a number.
@@ -50,7 +51,6 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen) -> tuple[list[Path] | 
         ModelError: the base model is missing or lacks a target module.
         MachineError: no torch, or no disk.
     """
-    began = time.monotonic()
     plan = read_result(run.plan, Plan)
     folder = find_model(recipe.base_model, screen.say)
     template = load_template(folder)
@@ -125,6 +125,7 @@ class Session:
 
     def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:
         """Train until the run's end, the session's limit or a signal."""
+        from relaytune.training.arriving import PROBED
         from relaytune.training.handoff import write_adapter
         from relaytune.training.loop import train_adapter
 
@@ -153,6 +154,7 @@ class Session:
                         self._save(progress, optimizer)
                 return stop is not None
 
+            clock.begin_steps(self.arrival.probe_seconds * len(self.validation) / PROBED)
             before = self.arrival.progress.num_tokens if self.arrival.progress else 0
             trained = train_adapter(
                 self.model,

@@ -48,6 +48,11 @@ class Store:
         place = str(Path(url).expanduser().absolute()) if "://" not in url else url
         self._files, self._root = fsspec.core.url_to_fs(place, **options)
 
+    @staticmethod
+    def of_run(url: str, run: str) -> Store:
+        """The place of one run in a store."""
+        return Store(f"{url.rstrip('/')}/{run}")
+
     def create(self, name: str, data: bytes) -> None:
         """Write a file that must not exist yet: of several writers exactly one succeeds.
 
