@@ -88,8 +88,9 @@ def test_a_run_leaves_every_artifact_of_the_layout_and_nothing_else(finished: Pa
     handoffs = {name.split("/")[1] for name in found if name.startswith("handoffs/")}
     assert len(handoffs) == 1
     # the best step is not the last: both adapters are handed on
-    handoff = ["handoff.json", "adapter_config.json", "adapter_model.safetensors"]
+    handoff = ["handoff.json", "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl"]
     expected = {
+        ".lock",
         "recipe.yaml",
         *(f"data/{name}" for name in ("train.jsonl", "validation.jsonl", "held_out.jsonl", "findings.json")),
         "plan.json",
