@@ -351,8 +351,8 @@ def test_the_sessions_of_a_run_stand_with_losses_on_both_sides_of_each_seam(run:
     before = sum(step.train_loss for step in steps[seam - 5 : seam]) / 5
     after = sum(step.train_loss for step in steps[seam : seam + 5]) / 5
     assert "The run was trained in 2 sessions" in sessions
-    assert f"2 continue {seam + 1} to {last} {before:.3f} {after:.3f} → " in sessions
-    assert "4 machine 2 cpu, float32 1 h 0 min finished" in sessions
+    assert f"2 continue {seam + 1} to {last} 1 h 0 min {before:.3f} {after:.3f} → " in sessions
+    assert "4 machine 2 cpu, float32 finished 2026-11-21 10:00 UTC" in sessions
     assert write_report(run).read_text(encoding="utf-8").count('class="seam"') == 2  # losses and learning rate
 
 

@@ -89,10 +89,10 @@ def rate_of_steps_chart(steps: Sequence[TrainingStep], seams: Sequence[int] = ()
     """The learning rate against steps, with a dotted line at each seam; empty without steps."""
     if not steps:
         return ""
-    top, height, last = 8, 90, steps[-1].step
+    top, height, last = 18, 90, steps[-1].step
     highest = max(step.learning_rate for step in steps) or 1.0
     svg = _svg(top + height + 24, f"Line chart of the learning rate over {last:,} steps, at most {highest:.2g}.")
-    _text(svg, "0", top + 4, f"{highest:.2g}", "tick halo")
+    _text(svg, "0", top - 7, f"{highest:.2g}", "tick halo")
     for step, anchor in ((0, "start"), (last, "end")):
         _text(svg, _percent(step, 0, last), top + height + 18, f"step {step:,}", "tick", anchor)
     _draw_seams(svg, [seam / last for seam in seams], top, height)
