@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from relaytune.core.errors import HandoffError, RelaytuneError
+from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
 from relaytune.core.files import folder_replaced, sha256_of_file
 from relaytune.core.run_folder import now
 from relaytune.training.manifest import KEPT, MANIFEST, read_manifest
@@ -150,8 +150,8 @@ class Lease:
         Nothing else: what is neither may be the upload of a session that has the lease by now.
         """
         handoffs = [entry.folder for entry in self.seen if entry.kind == "handoff"]
-        for name in {*handoffs[:-KEPT], *self._leftovers}:
-            with suppress(RelaytuneError):  # the next save tries again
+        with suppress(StoreError):  # the next save tries again
+            for name in {*handoffs[:-KEPT], *self._leftovers}:
                 self.store.remove(f"handoffs/{name}")
                 self._leftovers.discard(name)
         self.seen = [entry for entry in self.seen if entry.kind != "handoff" or entry.folder in handoffs[-KEPT:]]
