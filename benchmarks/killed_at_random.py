@@ -1,6 +1,6 @@
 """Does a run survive SIGKILL at any moment? 200 kills on each kind of store, and the bits of the uninterrupted run.
 
-    OMP_NUM_THREADS=1 python benchmarks/killed_at_random.py [--kills N] [--stores folder s3]
+    OMP_NUM_THREADS=1 python benchmarks/killed_at_random.py [--kills N] [--minutes M] [--stores folder s3]
 
 A random Llama of two small layers is trained by the product's own `session.train`. Each life is a process forked from a
 server that has everything imported, and dies by SIGKILL: half of them at a moment drawn from all their time, a quarter
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import multiprocessing
 import os
 import random
@@ -38,7 +39,6 @@ from typing import Any
 
 import yaml
 from safetensors.torch import load_file
-from stores import KINDS, store
 
 from relaytune.core.lineage import read_sessions
 from relaytune.core.recipe import load_recipe
@@ -49,6 +49,7 @@ from relaytune.training import arriving, lease, session
 from relaytune.training.ending import Clock
 from relaytune.training.relay import Relay
 from relaytune.training.store import Store
+from stores import KINDS, store
 
 SAVE_EVERY = 1.0
 EXPIRES, HEARD_EVERY = 0.3, 0.1
@@ -67,6 +68,7 @@ def live(recipe_path: Path, runs: Path, url: str | None, memory: Memory, nap: fl
     """One session, in a process of its own."""
     lease.EXPIRES_SECONDS, lease.HEARD_EVERY_SECONDS = EXPIRES, HEARD_EVERY
     _watch(memory, nap)
+    gc.freeze()  # what the server imported; collecting it would take half a second
     place = [] if url is None else [f"session.store={url}"]
     recipe = load_recipe(recipe_path, [f"session.save_every={SAVE_EVERY:.0f}s", *place])
     try:
@@ -142,7 +144,6 @@ class Tally:
     killed_in: Counter[int] = field(default_factory=Counter)
     lives: int = 0
     refused: int = 0
-    published_before_kill: int = 0
     lost_seconds: list[float] = field(default_factory=list)
     lost_steps: list[int] = field(default_factory=list)
     longest_step: float = 0.0
@@ -177,8 +178,6 @@ class Killer:
         process.kill()
         killed = time.monotonic()
         process.join()
-        if os.environ.get("DBG"):
-            print(when, [round(x, 3) for x in memory], f"{killed - began:.2f}", f"{memory[SINCE] - began:.2f}", published, self.published(), self._machine.name, self._typical, file=sys.stderr)
         self._look_at(memory, process.exitcode, began, killed, published)
         time.sleep(EXPIRES)
 
@@ -241,6 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--stores", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--minutes", type=float, default=60.0, help="a run is killed no more after so many")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -252,13 +252,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary, store(kind, Path(temporary)) as url:
             # every server of forks has the environment of its store
             multiprocessing.set_forkserver_preload(PRELOADED)
-            faults += line_of(kind, Path(temporary), url, arguments.kills, random.Random(arguments.seed))
+            until = time.monotonic() + 60 * arguments.minutes
+            faults += line_of(kind, Path(temporary), url, arguments.kills, until, random.Random(arguments.seed))
             _stop_forkserver()
     if faults:
         sys.exit("\n".join(faults))
 
 
-def line_of(kind: str, folder: Path, url: str, kills: int, rng: random.Random) -> list[str]:
+def line_of(kind: str, folder: Path, url: str, kills: int, until: float, rng: random.Random) -> list[str]:
     """Kill a run so many times, print a line of the table; returns what was wrong."""
     recipe = prepare(folder, STEPS_PER_KILL * kills)
     for name in ("whole", "one", "other"):
@@ -271,8 +272,11 @@ def line_of(kind: str, folder: Path, url: str, kills: int, rng: random.Random) -
     killer = Killer([folder / "one", folder / "other"], recipe, url, rng)
     moments = [("any moment", "a save", "any moment", "an upload")[number % 4] for number in range(kills)]
     rng.shuffle(moments)
-    for moment in moments:
+    for number, moment in enumerate(moments, start=1):
+        if time.monotonic() > until:
+            break
         killer.kill_one(moment)
+        print(f"{kind}: {number} of {kills} kills, {len(killer.tally.faults)} faults", file=sys.stderr, flush=True)
     last = killer.finish()
     whole.join()
     tally = killer.tally

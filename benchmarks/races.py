@@ -1,6 +1,6 @@
 """Do two sessions ever both advance one run? They race for it, 200 times on each kind of store, from two processes.
 
-    python benchmarks/races.py [--races N]
+    python benchmarks/races.py [--races N] [--stores folder s3]
 
 Three races for every run, both sides let go by one barrier:
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -25,13 +26,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from stores import KINDS, store
-
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file, write_json
 from relaytune.training.lease import EXPIRES_SECONDS, Lease
 from relaytune.training.manifest import MANIFEST, Identity, Manifest, Probe
 from relaytune.training.store import Store
+from stores import KINDS, store
 
 IDENTITY = Identity(
     run="a", base_model={}, weights="", template="", training_rows="", validation_rows="", lora={}, training={}
@@ -42,11 +42,13 @@ RACES = ("begin", "wake", "late")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--races", type=int, default=200)
-    races = parser.parse_args().races
+    parser.add_argument("--stores", nargs="+", choices=KINDS, default=KINDS)
+    arguments = parser.parse_args()
+    races = arguments.races
     print("| store | race | races | won by the first side | by the second | by both | by none | seconds |")
     print("|" + " --- |" * 8, flush=True)
     wrong = 0
-    for kind in KINDS:
+    for kind in arguments.stores:
         with tempfile.TemporaryDirectory() as temporary, store(kind, Path(temporary)) as url:
             for race in RACES:
                 wrong += line_of(kind, race, url, Path(temporary), races)
@@ -70,7 +72,7 @@ def line_of(kind: str, race: str, url: str, folder: Path, races: int) -> int:
     for process in sides:
         process.join()
     counts = [won.count(pair) for pair in ((True, False), (False, True), (True, True), (False, False))]
-    damaged = sum(not whole(f"{url}/{race}{number}", folder / race / "fetched" / f"{number}") for number in range(races))
+    damaged = sum(not whole(f"{url}/{race}{run}", folder / race / f"fetched {run}") for run in range(races))
     shown = " | ".join(str(count) for count in counts)
     print(f"| {kind} | {race} | {races} | {shown} | {time.perf_counter() - began:.0f} |", flush=True)
     if damaged:
@@ -106,6 +108,7 @@ def side(number: int, race: str, url: str, folder: Path, races: int, barrier: Ba
         if won and race == "begin":
             begun.publish(later, 6 + number)
         begun._stop.set()  # its sign of life
+    os._exit(0)  # without ending what it holds
 
 
 def session(url: str, number: int) -> Lease:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 KINDS = ("folder", "s3")
 
@@ -39,8 +41,17 @@ def store(kind: str, folder: Path) -> Iterator[str]:
 
 
 def _serve(address: Connection) -> None:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
     from moto.server import ThreadedMotoServer
 
+    # S3 creates a file that must not exist yet atomically; moto looks first and then writes, so one request at a time
+    lock, answer = threading.Lock(), DomainDispatcherApplication.__call__
+
+    def in_turn(app: Any, environ: Any, start_response: Any) -> Any:
+        with lock:
+            return answer(app, environ, start_response)
+
+    DomainDispatcherApplication.__call__ = in_turn
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -38,6 +38,14 @@ def test_what_is_written_is_read_and_listed(store: Store) -> None:
     assert store.names("log") == []
 
 
+def test_who_reads_while_a_file_is_written_again_finds_it_whole(store: Store) -> None:
+    store.write("heard", b"x" * 1000)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(lambda: [store.write("heard", b"y" * 1000) for _ in range(50)])
+        while not done.done():
+            assert len(store.read("heard") or b"") == 1000
+
+
 def test_a_file_is_created_once(store: Store) -> None:
     store.create("log/1", b"mine")
     store.create("log/1", b"mine")  # the answer to the first attempt may have been lost
