@@ -197,7 +197,7 @@ class Killer:
         return max((entry.step for entry in lease.read_log(self._store)[1] if entry.kind == "handoff"), default=0)
 
     def _begin(self, nap: float) -> tuple[Memory, Any, Path]:
-        memory: Memory = self._context.RawArray(c_double, 9)
+        memory: Any = self._context.RawArray(c_double, 9)
         machine = self.rng.choice(self.machines)
         process = self._context.Process(target=live, args=(self.recipe, machine, self.url, memory, nap))
         process.start()
@@ -382,9 +382,10 @@ def write_base_model(folder: Path) -> None:
 
 
 def _stop_forkserver() -> None:
-    from multiprocessing.forkserver import _forkserver  # type: ignore[attr-defined]
+    from multiprocessing import forkserver
 
-    _forkserver._stop()
+    server: Any = forkserver
+    server._forkserver._stop()
 
 
 if __name__ == "__main__":

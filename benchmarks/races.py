@@ -100,9 +100,9 @@ def side(number: int, race: str, url: str, folder: Path, races: int, barrier: Ba
         later = handoff(own, 6 + number)
         barrier.wait()
         if race == "begin" or (race == "wake" and number == 1):
-            won = succeeds(lambda begun=begun: enter(begun))
+            won = succeeds(enter, begun)
         else:
-            won = succeeds(lambda begun=begun, later=later, step=6 + number: begun.publish(later, step))
+            won = succeeds(begun.publish, later, 6 + number)
         tell.send(won)
         barrier.wait()
         if won and race == "begin":
@@ -124,9 +124,9 @@ def enter(lease: Lease) -> None:
     _held.append(context)
 
 
-def succeeds(work: Callable[[], object]) -> bool:
+def succeeds(work: Callable[..., None], *arguments: object) -> bool:
     try:
-        work()
+        work(*arguments)
     except HandoffError:
         return False
     return True

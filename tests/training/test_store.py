@@ -39,11 +39,16 @@ def test_what_is_written_is_read_and_listed(store: Store) -> None:
 
 
 def test_who_reads_while_a_file_is_written_again_finds_it_whole(store: Store) -> None:
-    store.write("heard", b"x" * 1000)
+    def write() -> None:
+        for _ in range(50):
+            store.write("heard", b"x" * 1000)
+
+    store.write("heard", b"y" * 1000)
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(lambda: [store.write("heard", b"y" * 1000) for _ in range(50)])
+        done = pool.submit(write)
         while not done.done():
             assert len(store.read("heard") or b"") == 1000
+        done.result()
 
 
 def test_a_file_is_created_once(store: Store) -> None:
