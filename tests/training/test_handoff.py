@@ -270,3 +270,4 @@ def test_the_last_three_handoffs_are_kept(tmp_path: Path) -> None:
     (tmp_path / ".000200.abcd").mkdir()  # one that was never completed
     forget_older(tmp_path)
     assert [path.name for path in handoffs_in(tmp_path)] == ["000007", "000020", "000100"]
+    assert not (tmp_path / ".000200.abcd").exists()

@@ -38,6 +38,19 @@ def test_what_is_written_is_read_and_listed(store: Store) -> None:
     assert store.names("log") == []
 
 
+def test_who_reads_while_a_file_is_written_again_finds_it_whole(store: Store) -> None:
+    def write() -> None:
+        for _ in range(50):
+            store.write("heard", b"x" * 1000)
+
+    store.write("heard", b"y" * 1000)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(write)
+        while not done.done():
+            assert len(store.read("heard") or b"") == 1000
+        done.result()
+
+
 def test_a_file_is_created_once(store: Store) -> None:
     store.create("log/1", b"mine")
     store.create("log/1", b"mine")  # the answer to the first attempt may have been lost

@@ -109,8 +109,8 @@ def handoffs_in(folder: Path) -> list[Path]:
 
 
 def forget_older(folder: Path) -> None:
-    """Keep the last three handoffs."""
-    for path in handoffs_in(folder)[:-KEPT]:
+    """Keep the last three handoffs, and nothing that a killed session left half-written."""
+    for path in (*handoffs_in(folder)[:-KEPT], *folder.glob(".*")):
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
-from relaytune.core.files import read_jsonl, write_json, write_jsonl
+from relaytune.core.files import read_json, read_jsonl, write_json, write_jsonl
 from relaytune.core.model import require
 from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import METRICS, RunFolder
@@ -107,9 +107,8 @@ def _receive(relay: Relay) -> None:
             shutil.rmtree(folder)
     if last is None:
         return
-    folder = lease.fetch(last, run.handoffs)
+    lease.fetch(last, run.handoffs)
     relay.tell(f"Taken over from {lease.store.url}: handoffs/{last.folder}, verified.")
-    _unpack_sessions(run, folder, read_manifest(folder))
 
 
 def _goes_on_from(folder: Path, last: Entry | None) -> bool:
@@ -123,15 +122,21 @@ def _goes_on_from(folder: Path, last: Entry | None) -> bool:
     return manifest.step > last.step and last.session in {record.id for record in manifest.lineage}
 
 
-def _unpack_sessions(run: RunFolder, folder: Path, manifest: Manifest) -> None:
-    """Sessions that other machines ran: their records and their steps, as far as they count."""
-    steps = read_jsonl(folder / METRICS)
+def unpack_sessions(run: RunFolder, folder: Path, manifest: Manifest) -> None:
+    """Make the run folder tell of the sessions what the handoff tells: their records, and their steps as far as they
+    count. A session may have run on another machine; one of here may have been killed before it wrote its record, or
+    given up while another machine went on.
+    """
     for record in manifest.lineage:
-        place = run.session(record.number)
-        if not (place / "session.json").is_file():
-            rows = [row for row in steps if record.first_step < row["step"] <= record.last_step]
-            write_jsonl(place / METRICS, rows)
-            write_json(place / "session.json", record.model_dump(mode="json"))
+        place, told = run.session(record.number), record.model_dump(mode="json")
+        ours = read_json(place / "session.json") if (place / "session.json").is_file() else None
+        if ours == told:
+            continue
+        if not (ours and ours["id"] == record.id):
+            shutil.rmtree(place, ignore_errors=True)
+        rows = [row for row in read_jsonl(folder / METRICS) if record.first_step < row["step"] <= record.last_step]
+        write_jsonl(place / METRICS, rows)
+        write_json(place / "session.json", told)
 
 
 def _lost_steps(run: RunFolder, reached: int) -> int:

@@ -59,7 +59,7 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple
     from relaytune.core.precision import products
     from relaytune.training.arriving import arrive, find_handoff
     from relaytune.training.lora import add_lora
-    from relaytune.training.relay import hold
+    from relaytune.training.relay import hold, unpack_sessions
 
     identity = _identity(recipe, run, folder, template)
     clock = Clock(began, recipe.session.limit_seconds, recipe.session.save_every_seconds)
@@ -72,6 +72,8 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple
         memory_use.forget_peak()
         with products(plan.precision):
             arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
+            if found:
+                unpack_sessions(run, *found)
             screen.say(_begins(arrival, plan))
             session = Session(
                 recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows), relay, session_id
@@ -117,10 +119,11 @@ class Session:
         self.began_at = now()
         self._first_step = self.arrival.progress.step if self.arrival.progress else 0  # progress moves on
         self._began = time.perf_counter()
+        for folder in self.run.session_folders():
+            if int(folder.name) > len(self.arrival.lineage):  # of a past that was given up
+                shutil.rmtree(folder, ignore_errors=True)
         if self.arrival.finished:
             return
-        for folder in self.run.session_folders()[self.number - 1 :]:  # of a past that was given up
-            shutil.rmtree(folder, ignore_errors=True)
         write_json(self.run.session(self.number) / "environment.json", _environment(self.plan, self.recipe))
 
     def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:

@@ -67,11 +67,14 @@ class Store:
                 raise
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, over an older one if need be."""
+        """Write a file, over an older one if need be. Who reads meanwhile finds the old one or the new one."""
 
         def work() -> None:
             self._files.makedirs(self._parent(name), exist_ok=True)
-            self._files.pipe_file(self._path(name), data)
+            if self._protocol == "file":
+                _write_here(Path(self._path(name)), data)
+            else:
+                self._files.pipe_file(self._path(name), data)
 
         self._patiently(f"write {name}", work)
 
@@ -192,6 +195,15 @@ def _create_here(path: Path, data: bytes) -> None:
         except OSError:  # a mounted drive without hard links
             with path.open("xb") as file:
                 file.write(data)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_here(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,174 @@
+"""Do two sessions ever both advance one run? They race for it, 200 times on each kind of store, from two processes.
+
+    python benchmarks/races.py [--races N] [--stores folder s3]
+
+Three races for every run, both sides let go by one barrier:
+
+- *begin*: two sessions begin; exactly one may.
+- *wake*: the holder has been silent, another session begins while the holder wakes up and publishes; exactly one of
+  the two is written into the log.
+- *late*: the holder has been silent, another session has begun; both publish; only the other one may.
+
+After each, the run's last handoff must be fetched whole. Exits with 1 where a race has no winner or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from relaytune.core.errors import HandoffError
+from relaytune.core.files import sha256_of_file, write_json
+from relaytune.training.lease import EXPIRES_SECONDS, Lease
+from relaytune.training.manifest import MANIFEST, Identity, Manifest, Probe
+from relaytune.training.store import Store
+from stores import KINDS, store
+
+IDENTITY = Identity(
+    run="a", base_model={}, weights="", template="", training_rows="", validation_rows="", lora={}, training={}
+)
+RACES = ("begin", "wake", "late")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--races", type=int, default=200)
+    parser.add_argument("--stores", nargs="+", choices=KINDS, default=KINDS)
+    arguments = parser.parse_args()
+    races = arguments.races
+    print("| store | race | races | won by the first side | by the second | by both | by none | seconds |")
+    print("|" + " --- |" * 8, flush=True)
+    wrong = 0
+    for kind in arguments.stores:
+        with tempfile.TemporaryDirectory() as temporary, store(kind, Path(temporary)) as url:
+            for race in RACES:
+                wrong += line_of(kind, race, url, Path(temporary), races)
+    if wrong:
+        sys.exit(f"{wrong} races went wrong")
+
+
+def line_of(kind: str, race: str, url: str, folder: Path, races: int) -> int:
+    """Run one kind of race, print its line; returns how many went wrong."""
+    context, began = multiprocessing.get_context("spawn"), time.perf_counter()
+    barrier = context.Barrier(2)
+    ends, sides = [], []
+    for number in range(2):
+        ours, its = context.Pipe()
+        sides.append(
+            context.Process(target=side, args=(number, race, url, folder / race / f"{number}", races, barrier, its))
+        )
+        sides[-1].start()
+        ends.append(ours)
+    won = [(ends[0].recv(), ends[1].recv()) for _ in range(races)]
+    for process in sides:
+        process.join()
+    counts = [won.count(pair) for pair in ((True, False), (False, True), (True, True), (False, False))]
+    damaged = sum(not whole(f"{url}/{race}{run}", folder / race / f"fetched {run}") for run in range(races))
+    shown = " | ".join(str(count) for count in counts)
+    print(f"| {kind} | {race} | {races} | {shown} | {time.perf_counter() - began:.0f} |", flush=True)
+    if damaged:
+        print(f"{damaged} runs have a last handoff that cannot be fetched")
+    return counts[2] + counts[3] + damaged + (counts[0] if race == "late" else 0)
+
+
+def side(number: int, race: str, url: str, folder: Path, races: int, barrier: Barrier, tell: Connection) -> None:
+    """One of the two, in a process of its own; tells of every race whether it won."""
+    sessions = []  # collected, a lease would be ended
+    for count in range(races):
+        lease, own = f"{url}/{race}{count}", folder / f"{count}"
+        holder = race != "begin" and number == 0
+        if holder:
+            sessions.append(begun := session(lease, 0))
+            enter(begun)
+            begun.publish(handoff(own, 3), 3)
+            silent = json.dumps({"at": time.time() - 2 * EXPIRES_SECONDS, "step": 3}).encode()
+            begun.store.write(f"heard/{begun.session}.json", silent)
+        barrier.wait()
+        if not holder:
+            sessions.append(begun := session(lease, number))
+            if race == "late":
+                enter(begun)
+        later = handoff(own, 6 + number)
+        barrier.wait()
+        if race == "begin" or (race == "wake" and number == 1):
+            won = succeeds(enter, begun)
+        else:
+            won = succeeds(begun.publish, later, 6 + number)
+        tell.send(won)
+        barrier.wait()
+        if won and race == "begin":
+            begun.publish(later, 6 + number)
+        begun._stop.set()  # its sign of life
+    os._exit(0)  # without ending what it holds
+
+
+def session(url: str, number: int) -> Lease:
+    return Lease(Store(url), f"{number}", f"machine {number}")
+
+
+_held: list[object] = []  # collected, a context would be left in order
+
+
+def enter(lease: Lease) -> None:
+    context = lease.held()
+    context.__enter__()
+    _held.append(context)
+
+
+def succeeds(work: Callable[..., None], *arguments: object) -> bool:
+    try:
+        work(*arguments)
+    except HandoffError:
+        return False
+    return True
+
+
+def whole(url: str, into: Path) -> bool:
+    """Whether the run's last handoff can be fetched, and is what its log says."""
+    onlooker = session(url, 9)
+    entry = onlooker.last_handoff()
+    if entry is None:
+        return False
+    sizes = (onlooker.fetch(entry, into) / "adapter").stat().st_size
+    return sizes == 1000 * entry.step
+
+
+def handoff(folder: Path, step: int) -> Path:
+    path = folder / f"{step:06d}"
+    path.mkdir(parents=True)
+    (path / "adapter").write_bytes(bytes(1000 * step))
+    manifest = Manifest(
+        format=1,
+        relaytune="0",
+        identity=IDENTITY,
+        step=step,
+        planned_steps=100,
+        next_example=0,
+        num_tokens=0,
+        num_supervised_tokens=0,
+        rewarmed_from=None,
+        first_validation_loss=1.0,
+        best_step=step,
+        best_validation_loss=1.0,
+        validations_without_better=0,
+        finished=False,
+        stopped_early=False,
+        probe=Probe(loss=1.0, num_examples=1, precision="float32", device="cpu"),
+        lineage=(),
+        files={"adapter": sha256_of_file(path / "adapter")},
+    )
+    write_json(path / MANIFEST, manifest.model_dump(mode="json"))
+    return path
+
+
+if __name__ == "__main__":
+    main()
