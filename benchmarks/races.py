@@ -1,6 +1,6 @@
 """Do two sessions ever both advance one run? They race for it, 200 times on each kind of store, from two processes.
 
-    python benchmarks/races.py [--races N] [--stores folder s3]
+    python benchmarks/races.py [--races N] [--stores folder s3] [--kinds begin wake late]
 
 Three races for every run, both sides let go by one barrier:
 
@@ -15,6 +15,7 @@ After each, the run's last handoff must be fetched whole. Exits with 1 where a r
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import multiprocessing
 import os
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--races", type=int, default=200)
     parser.add_argument("--stores", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--kinds", nargs="+", choices=RACES, default=RACES)
     arguments = parser.parse_args()
     races = arguments.races
     print("| store | race | races | won by the first side | by the second | by both | by none | seconds |")
@@ -50,7 +52,7 @@ def main() -> None:
     wrong = 0
     for kind in arguments.stores:
         with tempfile.TemporaryDirectory() as temporary, store(kind, Path(temporary)) as url:
-            for race in RACES:
+            for race in arguments.kinds:
                 wrong += line_of(kind, race, url, Path(temporary), races)
     if wrong:
         sys.exit(f"{wrong} races went wrong")
@@ -111,8 +113,17 @@ def side(number: int, race: str, url: str, folder: Path, races: int, barrier: Ba
     os._exit(0)  # without ending what it holds
 
 
+_stores: dict[str, Store] = {}
+
+
 def session(url: str, number: int) -> Lease:
-    return Lease(Store(url), f"{number}", f"machine {number}")
+    """A session of the run at `url`. A process has one client for all runs: to make one takes longer than a race."""
+    root, _, run = url.rpartition("/")
+    if root not in _stores:
+        _stores[root] = Store(root)
+    store = copy.copy(_stores[root])
+    store.url, store._root = url, f"{store._root}/{run}"
+    return Lease(store, f"{number}", f"machine {number}")
 
 
 _held: list[object] = []  # collected, a context would be left in order
