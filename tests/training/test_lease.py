@@ -12,8 +12,10 @@ import pytest
 
 from relaytune.core.errors import HandoffError, StoreError
 from relaytune.core.files import sha256_of_file, write_json
+from relaytune.core.run_folder import RunFolder
 from relaytune.training.lease import EXPIRES_SECONDS, Lease, holder_of, read_log
 from relaytune.training.manifest import MANIFEST, Identity, Manifest, Probe
+from relaytune.training.relay import Relay
 from relaytune.training.store import Store
 
 IDENTITY = Identity(
@@ -222,7 +224,7 @@ def test_a_store_that_fails_while_publishing_leaves_the_run_what_it_was(
         def down(*_: object, **__: object) -> None:
             raise ConnectionError("down")
 
-        lease.store._patience = 0.1
+        lease.store.patience_seconds = 0.1
         with monkeypatch.context() as patch:
             patch.setattr(lease.store._files, "put_file", down)
             with pytest.raises(StoreError, match="no success in"):
@@ -230,5 +232,27 @@ def test_a_store_that_fails_while_publishing_leaves_the_run_what_it_was(
         assert (entry := session(url, "onlooker").last_handoff()) is not None
         assert entry.step == 3
         lease.publish(tmp_path / "here" / "000006", 6)
+    assert (entry := session(url, "later").last_handoff()) is not None
+    assert entry.step == 6
+
+
+def test_a_store_that_does_not_answer_stops_no_training_and_gets_the_next_handoff(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    with (lease := session(url, "first")).held():
+        relay = Relay(RunFolder(tmp_path / "run"), lease, told.append, lost_steps=0)
+
+        def down(*_: object, **__: object) -> None:
+            raise ConnectionError("down")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("relaytune.training.relay.BRIEF_PATIENCE_SECONDS", 0.1)
+            patch.setattr(lease.store._files, "put_file", down)
+            relay.send(handoff(tmp_path / "here", 3), 3, last=False)
+        assert relay.unpublished is not None
+        assert told[0].startswith(f"Not published, kept in {tmp_path / 'here' / '000003'}: ")
+        relay.send(handoff(tmp_path / "here", 6), 6, last=False)
+        assert relay.unpublished is None
     assert (entry := session(url, "later").last_handoff()) is not None
     assert entry.step == 6

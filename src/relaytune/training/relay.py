@@ -16,7 +16,9 @@ from relaytune.core.run_folder import METRICS, RunFolder
 from relaytune.training.handoff import handoffs_in
 from relaytune.training.lease import Entry, Lease, holder_of
 from relaytune.training.manifest import Manifest, read_manifest
-from relaytune.training.store import Store
+from relaytune.training.store import PATIENCE_SECONDS, Store
+
+BRIEF_PATIENCE_SECONDS = 20.0
 
 
 @dataclass
@@ -34,14 +36,17 @@ class Relay:
         if self.lease is not None:
             self.lease.step = step
 
-    def send(self, folder: Path, step: int) -> None:
+    def send(self, folder: Path, step: int, last: bool) -> None:
         """Publish a handoff. A store that does not answer stops no training: the handoff waits in the run folder.
+
+        The session's last handoff is tried for long, the others briefly: training waits meanwhile.
 
         Raises:
             HandoffError: another session has gone on with the run.
         """
         if self.lease is None:
             return
+        self.lease.store.patience_seconds = PATIENCE_SECONDS if last else BRIEF_PATIENCE_SECONDS
         try:
             self.lease.publish(folder, step)
             self.unpublished = None

@@ -210,7 +210,7 @@ class Session:
         write_handoff(folder, self.model, manifest, progress.best_weights, moments, steps)
         write_json(self.run.session(self.number) / "session.json", record.model_dump(mode="json"))
         forget_older(self.run.handoffs)
-        self.relay.send(folder, progress.step)
+        self.relay.send(folder, progress.step, last=self.ended != "not yet")
 
     @contextlib.contextmanager
     def _metrics(self) -> Iterator[TextIO]:

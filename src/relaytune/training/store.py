@@ -30,7 +30,7 @@ class Store:
     """A folder at a URL. Names are relative to it, with `/`. Credentials are those of the environment.
 
     Raises:
-        StoreError: any operation, where the store refuses, or does not answer for `PATIENCE_SECONDS`.
+        StoreError: any operation, where the store refuses, or does not answer for `patience_seconds`.
         MachineError: the package for this kind of URL is not installed.
     """
 
@@ -41,7 +41,7 @@ class Store:
         require(PACKAGES[protocol])
         self.url = url.rstrip("/")
         self._protocol = protocol
-        self._patience = patience_seconds
+        self.patience_seconds = patience_seconds
         # what another session has written must be seen at once
         fresh = {"use_listings_cache": False, "skip_instance_cache": True}
         options: dict[str, Any] = {} if protocol == "file" else fresh
@@ -171,7 +171,7 @@ class Store:
                 advice = "Check the address and your rights there."
                 raise StoreError(f"{self.url}: {what}: {_said(error)}. {advice}") from error
             except Exception as error:  # every kind of store has errors of its own
-                if time.monotonic() - begun + wait > self._patience:
+                if time.monotonic() - begun + wait > self.patience_seconds:
                     raise StoreError(
                         f"{self.url}: {what}: no success in {time.monotonic() - begun:.0f} s; the last answer was: "
                         f"{_said(error)}. Run again when the store answers: nothing that was published is lost."
