@@ -134,10 +134,11 @@ def test_held_out_rows_are_answered_once_by_each_contender(finished: Path) -> No
 def test_status_shows_every_stage_and_that_all_is_done(finished: Path) -> None:
     done = relaytune(finished, "status", "recipe.yaml")
     assert done.returncode == 0
-    *rows, session = done.stdout.splitlines()[1:-1]
+    *rows, session, losses = done.stdout.splitlines()[1:-1]
     assert len(rows) == 11
     assert all(row.endswith(" s  done") for row in rows)
     assert session.startswith("  session 1: new, steps 1 to 3 on ")
+    assert losses.startswith("    loss ")
     assert session.endswith("ended: finished")
     assert "Everything is done." in done.stdout.splitlines()[-1]
 
