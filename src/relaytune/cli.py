@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            # one that was asked for once more (_interrupt_again) would end the process by a signal instead
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             print(
                 "\nrelaytune: interrupted. What was finished is kept, nothing half-made is; "
                 "the same command goes on from there.",
