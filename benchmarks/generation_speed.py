@@ -41,7 +41,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         hardware = measure_hardware(Path(folder))
-        print(f"{hardware.name}, {hardware.num_cores} cores; {hardware.float32_gflops:.0f} GFLOP/s in float32")
+        print(
+            f"{hardware.name}, {hardware.num_cores} cores; {hardware.product_gflops['float32']:.0f} GFLOP/s in float32"
+        )
         for num_shots in (0, 4):
             compare(Path(folder), arguments.prompts, num_shots)
 

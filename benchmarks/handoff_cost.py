@@ -270,7 +270,7 @@ def train_in_sessions(
                 moments,
                 variant.rewarm_steps,
             )
-        losses += [step.train_loss for step in trained.steps]
+        losses += [step.train_loss for step in trained.steps if step.train_loss is not None]
         progress = trained.progress
         if variant.start == "resume":
             moments = kept["moments"]

@@ -311,8 +311,8 @@ def compare(whole: RunFolder, killed: RunFolder) -> list[str]:
     return found
 
 
-def losses(run: RunFolder) -> list[tuple[int, float, float | None]]:
-    def key(step: TrainingStep) -> tuple[int, float, float | None]:
+def losses(run: RunFolder) -> list[tuple[int, float | None, float | None]]:
+    def key(step: TrainingStep) -> tuple[int, float | None, float | None]:
         return step.step, step.train_loss, step.validation_loss
 
     return [key(step) for step in read_metrics(run.sessions)]

@@ -1,10 +1,11 @@
-"""What the plan predicts for one training step on this CPU, against what is measured: peak memory and time.
+"""What the plan predicts for one training step on this machine, against what is measured: peak memory and time.
 
-    python benchmarks/plan_against_measured.py
+    python benchmarks/plan_against_measured.py [base_model.name=…]
 
 Rows of random tokens through SmolLM2-135M with the tickets recipe's adapter; each shape in a process of its own, which
-trains a few steps. The best step counts, as the machine may be disturbed. relaytune.planning's constants
-(ALLOCATOR_OVERHEAD, EFFICIENCY_TRAINING) come from this table.
+trains a few steps. The best step counts, as the machine may be disturbed. On a GPU memory is all that the process takes
+of it, the CUDA context included. relaytune.planning's constants (ALLOCATOR_OVERHEAD, EFFICIENCY_TRAINING) come from
+this table.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from relaytune.core.model import find_model, load_model
-from relaytune.core.recipe import load_recipe
+from relaytune.core.precision import Precision, computing, hold_base
+from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.results import DataSize
 from relaytune.core.template import EncodedExample
 from relaytune.planning import measure_hardware, read_model_size
@@ -39,38 +40,50 @@ SHAPES = (
     (300, [30] * 24, 5),
     (20, [240] * 12, 120),
 )
+SHAPES_ON_GPU = (
+    (168, [55] * 8, 22),
+    (168, [55] * 64, 22),
+    (168, [55] * 256, 22),
+    (20, [480] * 8, 120),
+    (20, [480] * 32, 120),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--measure", nargs=3, metavar=("SHAPE", "PRECISION", "RESULT"), help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", help="key.path=value")
+    parser.add_argument(
+        "--measure", nargs=4, metavar=("SHAPE", "PRECISION", "DEVICE", "RESULT"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
+    recipe = load_recipe(RECIPE, arguments.overrides)
     if arguments.measure:
-        shape, precision, result = arguments.measure
-        Path(result).write_text(json.dumps(measure(shape, precision)))
+        shape, precision, device, result = arguments.measure
+        Path(result).write_text(json.dumps(measure(recipe, shape, precision, device)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder))
+        compare(recipe, arguments.overrides, Path(folder))
 
 
-def compare(folder: Path) -> None:
+def compare(recipe: Recipe, overrides: list[str], folder: Path) -> None:
     """Print one line for each shape and precision."""
-    recipe, hardware = load_recipe(RECIPE), measure_hardware(folder)
+    hardware = measure_hardware(folder)
     config = json.loads((find_model(recipe.base_model, print).path / "config.json").read_text())
     model = read_model_size(config, recipe.lora)
-    print(
-        f"{hardware.name}, {hardware.num_cores} cores; {hardware.float32_gflops:.0f} GFLOP/s in float32, "
-        f"{hardware.bfloat16_products_gflops:.0f} with bfloat16 products"
-    )
+    products = ", ".join(f"{speed:.0f} in {name}" for name, speed in hardware.product_gflops.items())
+    print(f"{hardware.name}, {hardware.num_cores} cores; matrix products, GFLOP/s: {products}")
     print(f"{'prefix':>6} {'tokens':>6} {'longest':>7} {'measured':>9} {'predicted':>9}   measured predicted")
-    for precision in ("float32", "bfloat16_products"):
-        for prefix, own, supervised in SHAPES:
+    for precision in hardware.product_gflops:
+        for prefix, own, supervised in SHAPES_ON_GPU if hardware.device == "cuda" else SHAPES:
             result = folder / "result.json"
-            command = [__file__, "--measure", json.dumps([prefix, own, supervised]), precision, str(result)]
+            how = [json.dumps([prefix, own, supervised]), precision, hardware.device, str(result)]
+            command = [__file__, *overrides, "--measure", *how]
             subprocess.run([sys.executable, "-W", "ignore", *command], check=True, stderr=subprocess.DEVNULL)
             measured = json.loads(result.read_text())
             tokens = prefix + sum(own)
-            memory = peak_training_memory_gib(model, "cpu", tokens, prefix, max(own), supervised * len(own))
+            memory = peak_training_memory_gib(
+                model, hardware.device, precision, tokens, prefix, max(own), supervised * len(own)
+            )
             one_step = recipe.model_copy(
                 update={
                     "training": recipe.training.model_copy(
@@ -97,15 +110,16 @@ def compare(folder: Path) -> None:
             )
 
 
-def measure(shape: str, precision: Any) -> dict[str, float]:
+def measure(recipe: Recipe, shape: str, precision: Precision, device: str) -> dict[str, float]:
     """Train a few steps on rows of this shape (prefix, own tokens, supervised tokens; as JSON)."""
     prefix, own, supervised = json.loads(shape)
-    from relaytune.core.precision import products
+    import torch
+
     from relaytune.training.loop import train_adapter
     from relaytune.training.lora import add_lora
 
-    recipe = load_recipe(RECIPE)
     model = add_lora(load_model(find_model(recipe.base_model), "cpu"), recipe.lora, recipe.base_model.name, 0)
+    model = hold_base(model, precision).to(device)
     rng = random.Random(0)
     shared = [rng.randrange(100, 40_000) for _ in range(prefix)]
     rows = []
@@ -116,11 +130,16 @@ def measure(shape: str, precision: Any) -> dict[str, float]:
     settings = recipe.training.model_copy(
         update={"num_epochs": 1.0, "examples_per_step": len(own), "validations_per_epoch": 1}
     )
-    with products(precision):
-        trained = train_adapter(model, rows, rows[:1], settings, 1_000_000)
+    with computing(precision, device):
+        trained = train_adapter(model, rows, rows[:1], settings, 1_000_000, precision=precision)
     ends = [0.0, *(step.seconds for step in trained.steps)][:-1]  # the last step also validates
+    if device == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        gib = (total - free) / 2**30
+    else:
+        gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
-        "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "gib": gib,
         "seconds": min(after - before for before, after in itertools.pairwise(ends)),
     }
 

@@ -3,8 +3,8 @@
     python benchmarks/probe_tolerance.py [base_model.name=…]
 
 Trains the tickets recipe for a while (on the GPU where there is one) and, after several numbers of steps, computes the
-loss of the probed validation rows in every way that this machine has: CPU and GPU, products in float32 and bfloat16,
-one thread and all, micro-batches of one row and all rows in one. The tolerances of relaytune.training.arriving come
+loss of the probed validation rows in every way that this machine has: CPU and GPU, every precision, one thread and all,
+micro-batches of one row and all rows in one. The tolerances of relaytune.training.arriving come
 from this table.
 """
 
@@ -15,13 +15,13 @@ import copy
 import functools
 import itertools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from relaytune.core.contract import label_span, read_answer
 from relaytune.core.model import find_model, load_model, load_template
-from relaytune.core.precision import products
+from relaytune.core.precision import Precision, computing, hold_base
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import Example
 from relaytune.core.template import EncodedExample, shared_prefix_length
@@ -37,7 +37,10 @@ RECIPE = Path("examples/tickets/recipe.yaml")
 AFTER_STEPS = (1, 10, 30, 60, 100, 162)
 WHOLE, SINGLY = 4096, 1  # tokens of a micro-batch
 
-Precision = Literal["float32", "bfloat16_products"]
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("float32", "bfloat16_products"),
+    "cuda": ("float32", "bfloat16", "float16"),
+}
 
 
 def main() -> None:
@@ -89,23 +92,20 @@ def answered_label(recipe: Recipe, example: Example) -> str | None:
     return read_answer(recipe.contract, example.completion).label
 
 
-def losses_of(model: Any, device: str, rows: list[EncodedExample]) -> dict[str, float]:
+def losses_of(trained: Any, device: str, rows: list[EncodedExample]) -> dict[str, float]:
     """The probe's loss in every way that a device offers."""
     prefix = shared_prefix_length([row.prompt_ids for row in rows])
     threads = torch.get_num_threads()
     losses = {}
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16_products") if device == "cpu" else ("float32",)
-    for precision in precisions:
-        with products(precision):
+    for precision in PRECISIONS[device]:
+        model = hold_base(copy.deepcopy(trained), precision)
+        with computing(precision, device):
             losses[f"{device} {precision}"] = mean_loss(model, rows, prefix, WHOLE)
             losses[f"{device} {precision}, row by row"] = mean_loss(model, rows, prefix, SINGLY)
             if device == "cpu":
                 torch.set_num_threads(1)
                 losses[f"{device} {precision}, one thread"] = mean_loss(model, rows, prefix, WHOLE)
                 torch.set_num_threads(threads)
-    if device == "cuda":
-        half = copy.deepcopy(model).to(torch.bfloat16)
-        losses["cuda, everything in bfloat16"] = mean_loss(half, rows, prefix, WHOLE)
     return losses
 
 

@@ -98,8 +98,8 @@ def largest_difference(one: Path, other: Path) -> float:
     return max((ours[name] - theirs[name]).abs().max().item() for name in ours)
 
 
-def losses(run: RunFolder) -> list[tuple[int, float, float | None]]:
-    def key(step: TrainingStep) -> tuple[int, float, float | None]:
+def losses(run: RunFolder) -> list[tuple[int, float | None, float | None]]:
+    def key(step: TrainingStep) -> tuple[int, float | None, float | None]:
         return step.step, step.train_loss, step.validation_loss
 
     return [key(step) for step in read_metrics(run.sessions)]

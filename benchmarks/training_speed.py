@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.model import find_model, load_config, load_model, load_template
+from relaytune.core.precision import Precision
 from relaytune.core.recipe import load_recipe
 from relaytune.core.records import Example
 from relaytune.core.template import shared_prefix_length
@@ -30,7 +31,10 @@ from relaytune.training.batching import examples_of_step
 PEER = Path(__file__).parent / "peers" / "trl_sft.py"
 RECIPE = Path("examples/tickets/recipe.yaml")
 MAX_TOKENS = 4096
-PRECISIONS = ("float32", "bfloat16_products")  # of products; peers/trl_sft.py says how TRL is set up
+PRECISIONS: tuple[Precision, ...] = (
+    "float32",
+    "bfloat16_products",
+)  # of products; peers/trl_sft.py says how TRL is set up
 
 
 def main() -> None:
@@ -50,11 +54,9 @@ def main() -> None:
 def compare(folder: Path, num_steps: int, rounds: int, micro_batch: int) -> None:
     job = make_job(num_steps, micro_batch)
     hardware = measure_hardware(folder)
-    print(
-        f"{hardware.name}, {hardware.num_cores} cores; matrix product {hardware.float32_gflops:.0f} GFLOP/s in "
-        f"float32, {hardware.bfloat16_products_gflops:.0f} with bfloat16 products"
-    )
-    speeds = {"float32": hardware.float32_gflops, "bfloat16_products": hardware.bfloat16_products_gflops}
+    speeds = hardware.product_gflops
+    products = ", ".join(f"{speed:.0f} in {name}" for name, speed in speeds.items())
+    print(f"{hardware.name}, {hardware.num_cores} cores; matrix products, GFLOP/s: {products}")
     gflop = gflop_of_step(job)
     print(f"a step takes {gflop:.0f} GFLOP, by the count of relaytune.planning.duration")
     for precision in PRECISIONS:

@@ -44,6 +44,12 @@ _RECIPE: dict[str, Any] = {
 }
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("no CUDA")
+
+
 @pytest.fixture
 def recipe_values() -> dict[str, Any]:
     """The values of a valid recipe; a test may change them as it likes."""

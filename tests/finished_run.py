@@ -194,7 +194,7 @@ def _write_data(run: RunFolder, chance: random.Random) -> None:
 
 def _write_plan(run: RunFolder) -> None:
     plan = Plan(
-        hardware=Hardware("cpu", "Intel Xeon (2 cores)", 2, 0, 23.5, 21.8, 0.0, 41.0, 96.0, 0.0),
+        hardware=Hardware("cpu", "Intel Xeon (2 cores)", 2, 0, 23.5, 21.8, 0.0, 41.0, {"float32": 96.0}),
         data=DataSize(432, 48, 160, 61, 21_804, 2_431, 5_120, 8_211, 118),
         model=ModelSize(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152, 4_884_480),
         precision="float32",
@@ -239,6 +239,7 @@ def _write_session(run: RunFolder, chance: random.Random) -> None:
         device="cpu",
         precision="float32",
         num_steps=108,
+        num_skipped_steps=0,
         planned_steps=108,
         num_examples=864,
         num_tokens=44_280,

@@ -76,6 +76,7 @@ def make_training(
         device="cpu",
         precision="float32",
         num_steps=num_steps,
+        num_skipped_steps=0,
         planned_steps=num_steps if planned_steps is None else planned_steps,
         num_examples=8 * num_steps,
         num_tokens=800 * num_steps,

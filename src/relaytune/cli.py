@@ -350,6 +350,8 @@ def _session_lines(stretch: Stretch) -> list[str]:
             f"    loss {before}{stretch.first_loss:.3f} → {stretch.last_loss:.3f}, "
             f"learning rate {stretch.first_rate:.2e} → {stretch.last_rate:.2e}"
         )
+    if stretch.skipped_steps:
+        lines.append(f"    {stretch.skipped_steps} steps were skipped, as their gradients overflowed in float16")
     if record.lost_steps:
         lines.append(f"    {record.lost_steps} steps of the session before were lost and made again")
     return lines

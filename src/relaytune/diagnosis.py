@@ -112,11 +112,11 @@ def _loss_flat(recipe: Recipe, training: TrainingResult | None, steps: Sequence[
         )
         yield Diagnosis("loss_flat", evidence, change)
         return
-    quarter = len(steps) // 4
+    losses = [step.train_loss for step in steps if step.train_loss is not None]
+    quarter = len(losses) // 4
     if quarter < 2:
         return
-    first = sum(step.train_loss for step in steps[:quarter]) / quarter
-    last = sum(step.train_loss for step in steps[-quarter:]) / quarter
+    first, last = sum(losses[:quarter]) / quarter, sum(losses[-quarter:]) / quarter
     if last >= first:
         evidence = f"the mean training loss is {first:.3f} in the first quarter of steps, {last:.3f} in the last"
         yield Diagnosis("loss_flat", evidence, change)

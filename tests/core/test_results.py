@@ -30,7 +30,7 @@ from relaytune.core.results import (
 
 STEP = TrainingStep(1, 8, 512, 1.25, 2e-5, 0.7, 3.5)
 PLAN = Plan(
-    Hardware("cpu", "a laptop", 4, 0, 16, 9.5, 0, 120.25, 210, 0),
+    Hardware("cpu", "a laptop", 4, 0, 16, 9.5, 0, 120.25, {"float32": 210}),
     DataSize(400, 40, 100, 60, 12_000, 1_200, 2_500, 6_000, 210),
     ModelSize(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152, 4_884_480),
     precision="float32",
@@ -49,6 +49,7 @@ SESSION = TrainingResult(
     device="cpu",
     precision="float32",
     num_steps=80,
+    num_skipped_steps=0,
     planned_steps=100,
     num_examples=640,
     num_tokens=51_200,

@@ -17,7 +17,6 @@ from relaytune.doctor.training import (
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes")
 
 
@@ -95,14 +94,12 @@ def test_a_layer_in_four_bits_is_right_on_the_cpu_too(compute: str) -> None:
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_a_step_is_really_made_on_a_gpu() -> None:
     check = check_lora_step("cuda:0")
     assert check.state == "ok", check.seen
 
 
 @pytest.mark.gpu
-@needs_gpu
 @needs_bitsandbytes
 def test_a_step_in_four_bits_is_really_made_on_a_gpu() -> None:
     check = check_four_bit_step("cuda:0")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from relaytune.core.counts import num_examples, num_steps
 from relaytune.core.packing import PackedRow, pack
+from relaytune.core.precision import Precision, computing, hold_base
 from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
 from relaytune.core.template import EncodedExample
@@ -29,17 +30,19 @@ SETTINGS = Training.model_validate(
 )  # 15 steps
 
 
-def fresh_model() -> Any:
-    return add_lora(small_llama(), Lora(rank=4, alpha=8), "a-base-model", seed=0)
+def fresh_model(precision: Precision = "float32") -> Any:
+    return hold_base(add_lora(small_llama(), Lora(rank=4, alpha=8), "a-base-model", seed=0), precision)
 
 
-def run_in_sessions(ends: Sequence[int], resume: bool) -> tuple[list[TrainingStep], Progress, dict[str, Tensor]]:
+def run_in_sessions(
+    ends: Sequence[int], resume: bool, precision: Precision = "float32"
+) -> tuple[list[TrainingStep], Progress, dict[str, Tensor]]:
     """Train to each of these steps in a session of its own, then to the end; each session has a new model."""
     steps: list[TrainingStep] = []
     progress, moments = None, None
     weights: dict[str, Tensor] = {}
     for end in (*ends, 10_000):
-        model = fresh_model()
+        model = fresh_model(precision)
         with torch.no_grad():
             for name, weight in weights.items():
                 trainable(model)[name].copy_(weight)
@@ -56,7 +59,10 @@ def run_in_sessions(ends: Sequence[int], resume: bool) -> tuple[list[TrainingSte
             kept["moments"] = moments_of(optimizer, trainable(model))
             return step.step == end
 
-        trained = train_adapter(model, TRAIN, VALIDATION, SETTINGS, 200, stop, progress, moments)
+        with computing(precision, "cpu"):
+            trained = train_adapter(
+                model, TRAIN, VALIDATION, SETTINGS, 200, stop, progress, moments, precision=precision
+            )
         steps += trained.steps
         progress, weights = replace(trained.progress), copied(trainable(model))
         moments = kept["moments"] if resume else None
@@ -64,10 +70,13 @@ def run_in_sessions(ends: Sequence[int], resume: bool) -> tuple[list[TrainingSte
     return steps, trained.progress, weights
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("ends", [[7], [1, 4, 14], [1, 2, 3, 5, 8, 9, 10, 11, 13]])
-def test_a_resumed_run_ends_in_the_same_bits_as_one_that_was_never_interrupted(ends: list[int]) -> None:
-    steps, progress, weights = run_in_sessions([], resume=True)
-    again, its_progress, its_weights = run_in_sessions(ends, resume=True)
+def test_a_resumed_run_ends_in_the_same_bits_as_one_that_was_never_interrupted(
+    ends: list[int], precision: Precision
+) -> None:
+    steps, progress, weights = run_in_sessions([], True, precision)
+    again, its_progress, its_weights = run_in_sessions(ends, True, precision)
     assert [replace(step, seconds=0) for step in again] == [replace(step, seconds=0) for step in steps]
     assert all(torch.equal(weight, its_weights[name]) for name, weight in weights.items())
     assert all(torch.equal(weight, its_progress.best_weights[name]) for name, weight in progress.best_weights.items())

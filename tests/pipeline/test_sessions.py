@@ -121,7 +121,7 @@ def test_a_whole_run_stops_where_the_session_does_and_says_how_it_goes_on(tmp_pa
 # a run that moves from machine to machine through a store
 
 
-def _steps(run: RunFolder) -> list[tuple[int, int, float]]:
+def _steps(run: RunFolder) -> list[tuple[int, int, float | None]]:
     return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run.sessions)]
 
 

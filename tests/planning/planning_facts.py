@@ -40,8 +40,7 @@ LAPTOP = Hardware(
     free_memory_gib=12.0,
     gpu_memory_gib=0.0,
     free_disk_gib=50.0,
-    float32_gflops=200.0,
-    bfloat16_products_gflops=0.0,
+    product_gflops={"float32": 200.0},
 )
 TICKETS = DataSize(
     num_train=400,

@@ -44,7 +44,8 @@ def test_more_validations_take_longer(recipe_values: dict[str, Any]) -> None:
 
 def test_a_faster_machine_trains_and_answers_faster(recipe_values: dict[str, Any]) -> None:
     recipe = recipe_with(recipe_values)
-    bfloat16, float32 = replace(LAPTOP, bfloat16_products_gflops=1000.0), replace(LAPTOP, float32_gflops=400.0)
+    bfloat16 = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 1000.0})
+    float32 = replace(LAPTOP, product_gflops={"float32": 400.0})
     trained = [training_seconds(recipe, TICKETS, SMOLLM2, bfloat16, p, 1024) for p in ("float32", "bfloat16_products")]
     assert trained[1] < trained[0]
     answered = [evaluation_seconds(recipe, TICKETS, SMOLLM2, machine) for machine in (LAPTOP, bfloat16, float32)]

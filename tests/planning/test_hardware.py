@@ -17,8 +17,8 @@ def test_this_machine_has_positive_facts_that_fit_together(tmp_path: Path) -> No
     assert hardware.num_cores >= 1
     assert 0 < hardware.free_memory_gib <= hardware.memory_gib
     assert hardware.free_disk_gib > 0
-    assert hardware.float32_gflops > 0
-    assert hardware.bfloat16_products_gflops >= 0
+    assert "float32" in hardware.product_gflops
+    assert all(speed > 0 for speed in hardware.product_gflops.values())
     assert (hardware.num_gpus > 0) == (hardware.device == "cuda") == (hardware.gpu_memory_gib > 0)
 
 

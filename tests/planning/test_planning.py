@@ -8,6 +8,7 @@ import pytest
 from planning_facts import LAPTOP, MISTRAL, SMOLLM2, TICKETS, recipe_with
 
 from relaytune.core.errors import MachineError
+from relaytune.core.precision import Precision
 from relaytune.core.results import DataSize, Hardware, ModelSize, Plan, read_result, write_result
 from relaytune.planning import make_plan, plan_lines
 
@@ -34,26 +35,32 @@ def test_an_ordinary_run_has_a_plan_without_warnings(recipe_values: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("bfloat16_gflops", "precision"),
-    [(0.0, "float32"), (200.0, "float32"), (299.0, "float32"), (300.0, "bfloat16_products")],
+    ("others", "precision"),
+    [
+        ({}, "float32"),
+        ({"bfloat16_products": 299.0}, "float32"),
+        ({"bfloat16_products": 300.0}, "bfloat16_products"),
+        ({"bfloat16": 1000.0, "float16": 1400.0}, "bfloat16"),  # float16 can overflow
+        ({"bfloat16": 90.0, "float16": 1400.0}, "float16"),  # a card that only emulates bfloat16
+    ],
 )
 def test_auto_precision_is_chosen_by_measured_speed(
-    recipe_values: dict[str, Any], bfloat16_gflops: float, precision: str
+    recipe_values: dict[str, Any], others: dict[Precision, float], precision: str
 ) -> None:
-    machine = replace(LAPTOP, float32_gflops=200.0, bfloat16_products_gflops=bfloat16_gflops)
+    machine = replace(LAPTOP, product_gflops={"float32": 200.0, **others})
     assert _plan(recipe_values, hardware=machine).precision == precision
 
 
 def test_the_reason_for_a_precision_names_what_was_measured(recipe_values: dict[str, Any]) -> None:
-    machine = replace(LAPTOP, bfloat16_products_gflops=700.0)
+    machine = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 700.0})
     reason = _plan(recipe_values, hardware=machine).precision_reason
     assert "3.5 times" in reason
-    assert "700 against 200 GFLOP/s" in reason
+    assert "float32 200, bfloat16_products 700" in reason
     assert "not offered" in _plan(recipe_values).precision_reason
 
 
 def test_a_precision_that_the_recipe_names_is_not_overruled(recipe_values: dict[str, Any]) -> None:
-    machine = replace(LAPTOP, bfloat16_products_gflops=2000.0)
+    machine = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 2000.0})
     assert _plan(recipe_values, hardware=machine, precision="float32").precision == "float32"
     without = _plan(recipe_values, precision="bfloat16_products")
     assert without.precision == "bfloat16_products"
@@ -104,7 +111,7 @@ def test_long_training_is_no_warning_on_a_gpu(recipe_values: dict[str, Any]) -> 
 
 def test_a_machine_whose_speed_is_unknown_gets_no_invented_times(recipe_values: dict[str, Any]) -> None:
     with pytest.raises(MachineError, match="pip install"):
-        _plan(recipe_values, hardware=replace(LAPTOP, float32_gflops=0.0))
+        _plan(recipe_values, hardware=replace(LAPTOP, product_gflops={}))
 
 
 def test_a_plan_survives_its_file(recipe_values: dict[str, Any], tmp_path: Path) -> None:

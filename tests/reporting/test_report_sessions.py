@@ -28,8 +28,9 @@ def test_the_sessions_of_a_run_stand_with_losses_on_both_sides_of_each_seam(tmp_
         own = [asdict(step) for step in steps if first < step.step <= end]
         write_jsonl(run.session(number) / "metrics.jsonl", own)
     sessions = section(run, "sessions")
-    before = sum(step.train_loss for step in steps[seam - 5 : seam]) / 5
-    after = sum(step.train_loss for step in steps[seam : seam + 5]) / 5
+    before, after = (
+        sum(step.train_loss or 0 for step in around) / 5 for around in (steps[seam - 5 : seam], steps[seam : seam + 5])
+    )
     assert "The run was trained in 2 sessions" in sessions
     assert f"2 continue {seam + 1} to {last} 1 h 0 min {before:.3f} {after:.3f} → " in sessions
     assert "4 machine 2 cpu, float32 finished 2026-11-21 10:00 UTC" in sessions

@@ -179,7 +179,7 @@ def spoil_one(tensors: dict[str, Tensor]) -> None:
         (lambda folder: (folder / "000005" / "more.txt").write_text("x"), "more.txt is in no manifest"),
         (lambda folder: (folder / "000005" / "handoff.json").unlink(), "no handoff.json in it"),
         (lambda folder: (folder / "000005" / "handoff.json").write_text('{"format": 1, "st'), "not readable as JSON"),
-        (lambda folder: change_manifest(folder, lambda v: v.update(format=2)), "format 2; this relaytune knows"),
+        (lambda folder: change_manifest(folder, lambda v: v.update(format=3)), "format 3; this relaytune knows"),
         (lambda folder: change_manifest(folder, lambda v: v.pop("step")), "step: Field required"),
         (lambda folder: change_manifest(folder, lambda v: v.update(stp=1)), "stp: Extra inputs are not permitted"),
         (lambda folder: change_tensors(folder, ADAPTER_WEIGHTS, zero), "every lora_B is zero"),

@@ -62,7 +62,7 @@ def test_the_update_does_not_depend_on_the_size_of_micro_batches(max_tokens: int
 def test_the_same_seed_gives_the_same_run_to_the_bit() -> None:
     examples = random_examples(12, prefix=12)
 
-    def losses() -> list[float]:
+    def losses() -> list[float | None]:
         return [step.train_loss for step in train_adapter(adapted(), examples[:8], examples[8:], settings(), 200).steps]
 
     assert losses() == losses()

@@ -44,7 +44,10 @@ def _attention(
     layout: Layout,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    return layout.attend(module.layer_idx, query * scaling, key, value), None
+    # rotated in float32, whatever the projections compute in
+    query, key = (query * scaling).to(value.dtype), key.to(value.dtype)
+    with torch.autocast(query.device.type, enabled=False):  # it would keep the softmax in float32 as well
+        return layout.attend(module.layer_idx, query, key, value), None
 
 
 AttentionInterface.register(ATTENTION, _attention)
@@ -104,8 +107,7 @@ def joint_attention(
     by_example = query_KBGLD.transpose(0, 1).reshape(B, K, G * L, D)
     on_prefix = (by_head @ prefix_key.transpose(1, 2)).view(K, B, G, L, P)
     on_own = (by_example @ key_BKSD.transpose(2, 3)).view(B, K, G, L, S) + bias
-    weights = torch.cat([on_prefix, on_own.transpose(0, 1)], dim=-1).softmax(dim=-1, dtype=torch.float32)
-    weights = weights.to(query_KBGLD.dtype)
+    weights = torch.cat([on_prefix, on_own.transpose(0, 1)], dim=-1).softmax(dim=-1)  # sums in float32 by itself
     from_prefix = (weights[..., :P].reshape(K, B * G * L, P) @ prefix_value).view(K, B, G, L, D)
     own_weights = weights[..., P:].transpose(0, 1).reshape(B, K, G * L, S)
     from_own = (own_weights @ value_BKSD).view(B, K, G, L, D)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json
+from relaytune.core.precision import Precision
 from relaytune.core.results import TrainingStep
 from relaytune.core.run_folder import RunFolder
 
@@ -26,7 +27,7 @@ class SessionRecord(BaseModel):
     start: Literal["new", "continue", "resume"]
     machine: str
     device: str
-    precision: Literal["float32", "bfloat16_products"]
+    precision: Precision
     libraries: dict[str, str]
     first_step: int  # steps that the run had when the session began
     lost_steps: int  # that the session before had made after its last handoff, and that were made again
@@ -47,6 +48,7 @@ class Stretch:
     last_loss: float | None
     first_rate: float | None
     last_rate: float | None
+    skipped_steps: int  # in float16
 
 
 def read_sessions(run: RunFolder) -> list[SessionRecord]:
@@ -78,10 +80,12 @@ def stretches(records: Sequence[SessionRecord], steps: Sequence[TrainingStep]) -
                 _mean_loss(own[-SEAM_STEPS:]),
                 own[0].learning_rate if own else None,
                 own[-1].learning_rate if own else None,
+                sum(step.skipped for step in own),
             )
         )
     return found
 
 
 def _mean_loss(steps: Sequence[TrainingStep]) -> float | None:
-    return sum(step.train_loss for step in steps) / len(steps) if steps else None
+    losses = [step.train_loss for step in steps if step.train_loss is not None]
+    return sum(losses) / len(losses) if losses else None

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
 from relaytune.core.files import sha256_of_value
+from relaytune.core.precision import Precision
 from relaytune.core.rule import DecisionRule
 
 
@@ -113,9 +114,10 @@ class Training(_Part):
     label_weight: float = Field(
         1.0, ge=1, le=100, description="how much a token of the label counts in the loss, other tokens counting 1"
     )
-    precision: Literal["auto", "float32", "bfloat16_products"] = Field(
+    precision: Literal["auto"] | Precision = Field(
         "auto",
-        description="bfloat16_products: weights and sums in float32, products in bfloat16; auto: measured",
+        description="of the frozen weights and of products; the adapter and all sums are float32; auto: measured. "
+        "bfloat16_products: only products, on a CPU; float16: with a scaled loss, for cards without bfloat16",
     )
     seed: int = Field(0, ge=0)
 

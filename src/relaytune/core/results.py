@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, write_json
+from relaytune.core.precision import Precision
 
 Record = TypeVar("Record")
 
@@ -29,8 +30,7 @@ class Hardware:
     free_memory_gib: float
     gpu_memory_gib: float
     free_disk_gib: float
-    float32_gflops: float
-    bfloat16_products_gflops: float  # float32 tensors, multiplied in bfloat16; 0 where not offered
+    product_gflops: Mapping[Precision, float]  # those that it offers; empty where neither torch nor numpy is there
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Plan:
     hardware: Hardware
     data: DataSize
     model: ModelSize
-    precision: Literal["float32", "bfloat16_products"]
+    precision: Precision
     precision_reason: str
     num_steps: int
     max_tokens_per_micro_batch: int
@@ -89,11 +89,12 @@ class TrainingStep:
     step: int
     num_examples: int  # seen so far, this step included
     num_tokens: int  # tokens run through the model so far
-    train_loss: float
+    train_loss: float | None  # None where it was no number
     learning_rate: float
-    grad_norm: float
+    grad_norm: float | None
     seconds: float  # since the session began to train
     validation_loss: float | None = None
+    skipped: bool = False  # its gradients overflowed in float16; nothing was changed
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class TrainingResult:
     device: str
     precision: str
     num_steps: int
+    num_skipped_steps: int  # in float16; the others are the effective ones
     planned_steps: int
     num_examples: int
     num_tokens: int
@@ -116,6 +118,11 @@ class TrainingResult:
     examples_per_second: float
     peak_memory_gib: float
     supervised_text_shown: tuple[str, ...]
+
+    @property
+    def num_effective_steps(self) -> int:
+        """Steps that changed the adapter."""
+        return self.num_steps - self.num_skipped_steps
 
 
 @dataclass(frozen=True)

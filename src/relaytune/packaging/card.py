@@ -83,6 +83,7 @@ def _settings(recipe: Recipe, training: TrainingResult) -> dict[str, str]:
         "weight decay, gradient norm": f"{chosen.weight_decay:g}, at most {chosen.max_grad_norm:g}",
         "epochs planned": f"{chosen.num_epochs:g}",
         "steps": f"{training.num_steps} of {training.planned_steps}"
+        + (f", {training.num_effective_steps} effective" if training.num_skipped_steps else "")
         + (", stopped early" if training.stopped_early else ""),
         "adapter kept": f"after step {training.best_step}, validation loss "
         f"{training.first_validation_loss:.3f} → {training.best_validation_loss:.3f}",

@@ -9,14 +9,20 @@ from __future__ import annotations
 import math
 
 from relaytune.core.counts import ANSWERS_AT_ONCE, num_examples, num_steps
+from relaytune.core.precision import Precision
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize
 from relaytune.planning.model_size import layer_matrix_parameters
-from relaytune.planning.precision import Precision, product_gflops
+from relaytune.planning.precision import product_gflops
 
 # Share of the measured matrix-product speed that a training step reaches. Products in bfloat16 take so little
 # time that all the rest (norms, softmax, rotation), which stays in float32, weighs more.
-EFFICIENCY_TRAINING: dict[Precision, float] = {"float32": 0.45, "bfloat16_products": 0.13}
+EFFICIENCY_TRAINING: dict[str, dict[Precision, float]] = {
+    "cpu": {"float32": 0.45, "bfloat16_products": 0.13},
+    "cuda": {"float32": 0.9, "bfloat16": 0.9, "float16": 0.9},  # of what one small product reaches there
+}
+# A GPU waits for Python to start its kernels: this long for one layer, forward and backward, however few tokens
+STARTING_SECONDS_PER_LAYER = {"cpu": 0.0, "cuda": 0.007}
 EFFICIENCY_ANSWERING = 0.6
 DECODING_SECONDS_PER_GB_OF_WEIGHTS = 0.08  # one decoding step on a CPU reads all weights once
 DECODING_SECONDS_PER_GB_ON_GPU = 0.01  # the same on a GPU; not measured
@@ -50,24 +56,28 @@ def training_seconds(
     steps = num_steps(data.num_train, settings.num_epochs, settings.examples_per_step)
     examples = num_examples(data.num_train, settings.num_epochs)
     own_tokens = examples * data.own_tokens_train / data.num_train
-    micro_batches = steps * _micro_batches(own_tokens / steps, data, tokens_per_micro_batch)
+    of_training = steps * _micro_batches(own_tokens / steps, data, tokens_per_micro_batch)
     training = forward_and_backward_flops(
         model,
-        tokens=own_tokens + micro_batches * data.shared_prefix_tokens,
+        tokens=own_tokens + of_training * data.shared_prefix_tokens,
         supervised_tokens=examples * data.supervised_tokens_train / data.num_train,
     )
 
     per_epoch = data.num_train / settings.examples_per_step
     steps_between = max(1, round(per_epoch / settings.validations_per_epoch))
     num_validations = 1 + math.ceil(steps / steps_between)  # one comes before the first step
-    micro_batches = _micro_batches(data.own_tokens_validation, data, tokens_per_micro_batch)
+    of_validation = _micro_batches(data.own_tokens_validation, data, tokens_per_micro_batch)
     validation = 0.5 * forward_and_backward_flops(
         model,
-        tokens=data.own_tokens_validation + micro_batches * data.shared_prefix_tokens,
+        tokens=data.own_tokens_validation + of_validation * data.shared_prefix_tokens,
         supervised_tokens=data.own_tokens_validation * data.supervised_tokens_train / data.own_tokens_train,
     )
-    flops_per_second = 1e9 * product_gflops(hardware, precision) * EFFICIENCY_TRAINING[precision]
-    return (training + num_validations * validation) / flops_per_second
+    efficiencies = EFFICIENCY_TRAINING[hardware.device]
+    efficiency = efficiencies.get(precision, efficiencies["float32"])
+    flops_per_second = 1e9 * product_gflops(hardware, precision) * efficiency
+    passes = of_training + 0.5 * num_validations * of_validation
+    starting = passes * model.num_layers * STARTING_SECONDS_PER_LAYER[hardware.device]
+    return starting + (training + num_validations * validation) / flops_per_second
 
 
 def evaluation_seconds(recipe: Recipe, data: DataSize, model: ModelSize, hardware: Hardware) -> float:
@@ -126,7 +136,7 @@ def answering_seconds(
     per_token = 2 * layer_matrix_parameters(model)
     head = 2 * model.vocab_size * model.hidden_size
     flops = per_token * prompt_tokens + (per_token + head) * rows * new_tokens
-    flops_per_second = 1e9 * hardware.float32_gflops * EFFICIENCY_ANSWERING
+    flops_per_second = 1e9 * product_gflops(hardware, "float32") * EFFICIENCY_ANSWERING
     on_gpu = hardware.device == "cuda"
     per_gb = DECODING_SECONDS_PER_GB_ON_GPU if on_gpu else DECODING_SECONDS_PER_GB_OF_WEIGHTS
     decoding_steps = math.ceil(rows / ANSWERS_AT_ONCE) * new_tokens

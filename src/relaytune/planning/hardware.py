@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from relaytune.core.precision import Precision
 from relaytune.core.results import Hardware
 
 if TYPE_CHECKING:
@@ -29,12 +31,12 @@ GIB = 2**30
 def measure_hardware(folder: Path) -> Hardware:
     """Measure this machine; free disk is that of the file system of `folder`, which need not exist yet.
 
-    A GPU counts only when it has run a small product. Speeds are those of `device`; they are 0 where neither
+    A GPU counts only when it has run a small product. Speeds are those of `device`; there are none where neither
     torch nor numpy is installed. Takes about half a second, and the import of torch.
     """
     total_gib, free_gib = memory_gib()
     device, name, num_gpus, gpu_memory_gib = "cpu", _cpu_name(), 0, 0.0
-    float32 = bfloat16_products = 0.0
+    speeds: dict[Precision, float] = {}
     if importlib.util.find_spec("torch"):
         import torch
 
@@ -42,9 +44,9 @@ def measure_hardware(folder: Path) -> Hardware:
             properties = torch.cuda.get_device_properties(0)
             device, name, num_gpus = "cuda", properties.name, torch.cuda.device_count()
             gpu_memory_gib = properties.total_memory / GIB
-        float32, bfloat16_products = _torch_gflops(torch.device(device))
+        speeds = _torch_gflops(torch.device(device))
     elif importlib.util.find_spec("numpy"):
-        float32 = _numpy_gflops()
+        speeds = {"float32": _numpy_gflops()}
     return Hardware(
         device=device,
         name=name,
@@ -54,8 +56,7 @@ def measure_hardware(folder: Path) -> Hardware:
         free_memory_gib=free_gib,
         gpu_memory_gib=gpu_memory_gib,
         free_disk_gib=free_disk_gib(folder),
-        float32_gflops=float32,
-        bfloat16_products_gflops=bfloat16_products,
+        product_gflops=speeds,
     )
 
 
@@ -72,33 +73,34 @@ def _gpu_works() -> bool:
         return False
 
 
-def _torch_gflops(device: torch.device) -> tuple[float, float]:
-    """GFLOP/s in float32, and of float32 tensors multiplied in bfloat16 (0 where torch does not offer it)."""
+def _torch_gflops(device: torch.device) -> dict[Precision, float]:
+    """GFLOP/s of products in each precision that pays to be known here."""
     import torch
     from torch.nn import functional as F
 
-    tokens, weight = torch.ones(ROWS, INNER, device=device), torch.ones(COLUMNS, INNER, device=device)
+    from relaytune.core.precision import products, sixteen_bits
 
-    def product() -> None:
-        F.linear(tokens, weight)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+    def measured(precision: Precision) -> float:
+        dtype = sixteen_bits(precision) or torch.float32
+        tokens = torch.ones(ROWS, INNER, device=device, dtype=dtype)
+        weight = torch.ones(COLUMNS, INNER, device=device, dtype=dtype)
 
-    with torch.inference_mode():
-        float32 = _gflops(product)
-        if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-            return float32, 0.0
-        matmul = getattr(torch.backends.mkldnn, "matmul", None)
-        before = getattr(matmul, "fp32_precision", None)
-        if matmul is None or before is None:
-            return float32, 0.0
-        try:
-            matmul.fp32_precision = "bf16"
-            return float32, _gflops(product)
-        except RuntimeError:
-            return float32, 0.0
-        finally:
-            matmul.fp32_precision = before
+        def product() -> None:
+            F.linear(tokens, weight)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        with torch.inference_mode(), products(precision):
+            return _gflops(product)
+
+    speeds: dict[Precision, float] = {"float32": measured("float32")}
+    others: tuple[Precision, ...] = ("bfloat16", "float16")
+    if device.type == "cpu":
+        others = ("bfloat16_products",) if torch.backends.mkldnn.is_available() else ()  # type: ignore[no-untyped-call]
+    for precision in others:
+        with contextlib.suppress(RuntimeError):  # not offered
+            speeds[precision] = measured(precision)
+    return speeds
 
 
 def _numpy_gflops() -> float:

@@ -44,7 +44,7 @@ def make_plan(
     Raises:
         MachineError: the machine's speed could not be measured, so that nothing can be said about time.
     """
-    if hardware.float32_gflops <= 0:
+    if not hardware.product_gflops:
         raise MachineError(
             f"{hardware.name}: the speed of matrix products was not measured, so time cannot be predicted. It takes "
             "numpy (pip install numpy) or torch (pip install 'relaytune[train]')."
@@ -54,10 +54,10 @@ def make_plan(
 
     def peak_gib(tokens: int) -> float:
         supervised = round(supervised_share * (tokens - prefix))
-        return peak_training_memory_gib(model, hardware.device, tokens, prefix, longest_own, supervised)
+        return peak_training_memory_gib(model, hardware.device, precision, tokens, prefix, longest_own, supervised)
 
     precision, reason = choose_precision(recipe.training.precision, hardware)
-    max_tokens = largest_micro_batch_tokens(model, hardware, prefix, longest_own, supervised_share)
+    max_tokens = largest_micro_batch_tokens(model, hardware, precision, prefix, longest_own, supervised_share)
     largest_step = prefix + recipe.training.examples_per_step * longest_own
     plan = Plan(
         hardware=hardware,
@@ -91,10 +91,10 @@ def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:
             f"Little disk: {hardware.free_disk_gib:.1f} GiB are free; the run needs {SMALL_DISK_GIB:g} GiB, and "
             f"{plan.disk_gib:.1f} GiB where the base model is not on this disk yet. Free some space."
         )
-    if plan.precision == "bfloat16_products" and hardware.bfloat16_products_gflops <= 0:
+    if plan.precision not in hardware.product_gflops:
         yield (
-            "No products in bfloat16: training.precision asks for them and this machine does not offer them; the "
-            "times are those of float32. Set it to auto."
+            f"No {plan.precision} here: training.precision asks for it, and this machine does not offer it or is "
+            "slower with it; the times are those of float32. Set it to auto."
         )
     if hardware.device == "cpu" and plan.training_seconds > LONG_TRAINING_SECONDS:
         yield (
@@ -129,11 +129,9 @@ def _facts(plan: Plan) -> dict[str, str]:
     hardware, data, model = plan.hardware, plan.data, plan.model
     on_gpu = hardware.device == "cuda"
     cores = "1 CPU core" if hardware.num_cores == 1 else f"{hardware.num_cores} CPU cores"
-    bfloat16 = f", {hardware.bfloat16_products_gflops:,.0f} with products in bfloat16"
     return {
         "machine": f"{f'{hardware.num_gpus} × ' if on_gpu else ''}{hardware.name}, {cores}",
-        "speed": f"{hardware.float32_gflops:,.0f} GFLOP/s in float32"
-        + (bfloat16 if hardware.bfloat16_products_gflops > 0 else ""),
+        "speed": "GFLOP/s: " + ", ".join(f"{speed:,.0f} in {name}" for name, speed in hardware.product_gflops.items()),
         "memory": f"{hardware.free_memory_gib:.1f} of {hardware.memory_gib:.1f} GiB free"
         + (f", {hardware.gpu_memory_gib:.1f} GiB on a GPU" if on_gpu else ""),
         "disk": f"{hardware.free_disk_gib:.1f} GiB free",

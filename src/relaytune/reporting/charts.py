@@ -117,9 +117,9 @@ def loss_chart(
     """Train and validation loss (nats per supervised token) against examples seen; the best step is marked, and the
     seams between sessions (steps after which one began).
 
-    Losses that are not finite are left out; the caller counts them. Empty where nothing is left to draw.
+    Losses that are no numbers are left out; the caller counts them. Empty where nothing is left to draw.
     """
-    train = _thinned([(s.num_examples, s.train_loss) for s in steps if math.isfinite(s.train_loss)])
+    train = _thinned([(s.num_examples, s.train_loss) for s in steps if s.train_loss is not None])
     validation = [
         (s.num_examples, s.validation_loss)
         for s in steps

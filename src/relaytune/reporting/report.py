@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "rate_chart": charts.rate_of_steps_chart(contents.steps, _seams(contents)),
         "seam_steps": SEAM_STEPS,
         "steps_per_mark": charts.points_per_mark(len(contents.steps)),
-        "num_losses_not_finite": sum(not math.isfinite(step.train_loss) for step in contents.steps),
+        "num_losses_not_finite": sum(step.train_loss is None for step in contents.steps),
         "predictions": _predictions(contents),
         "question_of": question_of,
         "limits": {

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from relaytune.core.counts import num_steps
-from relaytune.core.errors import RunError
 from relaytune.core.packing import pack
+from relaytune.core.precision import LossScale, Precision
 from relaytune.core.recipe import Training
 from relaytune.core.results import TrainingStep
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.batching import cut, examples_of_step
 from relaytune.training.lora import trainable
 from relaytune.training.loss import summed_loss
+from relaytune.training.scaling import LossScaling, finite_loss
 from relaytune.training.schedule import learning_rate, rewarming
 
 
@@ -32,6 +33,8 @@ class Progress:
     step: int = 0
     num_tokens: int = 0
     num_supervised_tokens: int = 0
+    num_skipped_steps: int = 0  # whose gradients overflowed in float16
+    scale: LossScale | None = None  # of the loss in float16
     rewarmed_from: int | None = None  # the step after which the last `continue` began
     first_validation_loss: float | None = None
     best_step: int = 0
@@ -68,6 +71,7 @@ def train_adapter(
     progress: Progress | None = None,
     moments: dict[str, dict[str, Tensor]] | None = None,
     rewarm_steps: int = 0,
+    precision: Precision = "float32",
 ) -> Trained:
     """Train the adapter of `model` in place, from where `progress` stands to the run's end or until told to stop.
 
@@ -84,9 +88,10 @@ def train_adapter(
         progress: None begins a new run; it is changed in place.
         moments: the optimizer's, by weight name, to resume exactly; None begins with a fresh optimizer.
         rewarm_steps: after a `continue`, steps over which the learning rate climbs back to the run's schedule.
+        precision: in which this is called (core/precision.py); in float16 the loss is scaled.
 
     Raises:
-        RunError: the loss or the gradient is no longer a number.
+        RunError: the loss or the gradient is no longer a number; in float16: too often.
     """
     device = next(model.parameters()).device
     weights = trainable(model)
@@ -97,9 +102,14 @@ def train_adapter(
     total = num_steps(len(train), settings.num_epochs, settings.examples_per_step)
     every = max(1, round(len(train) / settings.examples_per_step / settings.validations_per_epoch))
 
+    def validated(step: int) -> float:
+        return finite_loss(mean_loss(model, validation, prefix, max_tokens), step, precision)
+
     at = progress or Progress()
+    scaling = LossScaling(precision, device.type, at.scale)
+    scaler = scaling.scaler
     if at.first_validation_loss is None:
-        at.first_validation_loss = at.best_validation_loss = mean_loss(model, validation, prefix, max_tokens)
+        at.first_validation_loss = at.best_validation_loss = validated(0)
         at.best_weights = copied(weights)
     steps: list[TrainingStep] = []
     begun = time.perf_counter()
@@ -115,34 +125,37 @@ def train_adapter(
         for batch in cut(examples, prefix, max_tokens):
             row = pack(batch, prefix, device)
             summed = summed_loss(model, row)
-            (summed / weight).backward()  # type: ignore[no-untyped-call]
+            scaler.scale(summed / weight).backward()  # type: ignore[no-untyped-call]
             loss += summed.item() / weight
             at.num_tokens += row.num_tokens
 
+        scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(weights.values(), settings.max_grad_norm).item()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise RunError(
-                f"step {step + 1}: loss {loss}, gradient norm {norm}: no longer numbers, training stopped. "
-                f"Lower training.learning_rate (now {settings.learning_rate:g})."
-            )
+        skipped = scaling.skips(step + 1, total, loss, norm, settings.learning_rate)
         rate = learning_rate(step, total, settings) * rewarming(step, at.rewarmed_from, rewarm_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
+        scaler.step(optimizer)  # does nothing where the step is skipped
+        scaler.update()
         optimizer.zero_grad()
 
-        at.step = step + 1
+        at.step, at.num_skipped_steps, at.scale = step + 1, at.num_skipped_steps + skipped, scaling.scale
         at.num_supervised_tokens += sum(len(example.completion_ids) for example in examples)
         validation_loss = None
         if at.step % every == 0 or at.step == total:
-            validation_loss = mean_loss(model, validation, prefix, max_tokens)
+            validation_loss = validated(at.step)
             at.validations_without_better += 1
             if validation_loss < at.best_validation_loss:
                 at.best_validation_loss, at.best_step, at.best_weights = validation_loss, at.step, copied(weights)
                 at.validations_without_better = 0
         num_examples = step * settings.examples_per_step + len(examples)
         seconds = time.perf_counter() - begun
-        steps.append(TrainingStep(at.step, num_examples, at.num_tokens, loss, rate, norm, seconds, validation_loss))
+        said = [value if math.isfinite(value) else None for value in (loss, norm)]
+        steps.append(
+            TrainingStep(
+                at.step, num_examples, at.num_tokens, said[0], rate, said[1], seconds, validation_loss, skipped
+            )
+        )
         if after_step(steps[-1], at, optimizer):
             break
 

@@ -16,15 +16,18 @@ ADAPTER = "default"
 
 
 class _FusedLoraLinear(torch.autograd.Function):
-    """x Wᵀ + s (x Aᵀ) Bᵀ with W frozen, added in place: as PEFT computes it, in fewer passes over memory."""
+    """x Wᵀ + s (x Aᵀ) Bᵀ with W frozen, added in place: as PEFT computes it, in fewer passes over memory.
+
+    Computed in the type of W, as autocast would.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scaling: float) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
+        ctx.scaling, ctx.shape, ctx.types = scaling, x.shape, (x.dtype, a.dtype)
+        flat, a, b = x.reshape(-1, x.shape[-1]).to(weight.dtype), a.to(weight.dtype), b.to(weight.dtype)
         low = flat @ a.t()
         out = (flat @ weight.t()).addmm_(low, b.t(), alpha=scaling)
         ctx.save_for_backward(flat, low, weight, a, b)
-        ctx.scaling, ctx.shape = scaling, x.shape
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
@@ -33,7 +36,9 @@ class _FusedLoraLinear(torch.autograd.Function):
         grad = grads[0].reshape(-1, grads[0].shape[-1])
         grad_low = (grad @ b).mul_(ctx.scaling)
         grad_x = (grad @ weight).addmm_(grad_low, a)
-        return grad_x.view(ctx.shape), None, grad_low.t() @ flat, (grad.t() @ low).mul_(ctx.scaling), None
+        of_x, of_weights = ctx.types
+        grad_a, grad_b = (grad_low.t() @ flat).to(of_weights), (grad.t() @ low).to(of_weights).mul_(ctx.scaling)
+        return grad_x.view(ctx.shape).to(of_x), None, grad_a, grad_b, None
 
 
 def _fused_forward(layer: Any, x: Tensor) -> Tensor:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file
 from relaytune.core.lineage import SessionRecord
+from relaytune.core.precision import LossScale, Precision
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "handoff.json"
 KEPT = 3  # handoffs of a run
 
@@ -49,7 +50,7 @@ class Probe(_Strict):
 
     loss: float
     num_examples: int
-    precision: Literal["float32", "bfloat16_products"]
+    precision: Precision
     device: str
 
 
@@ -64,6 +65,8 @@ class Manifest(_Strict):
     next_example: int
     num_tokens: int
     num_supervised_tokens: int
+    num_skipped_steps: int = 0  # in float16; not in format 1
+    scale: LossScale | None = None
     rewarmed_from: int | None
     first_validation_loss: float
     best_step: int

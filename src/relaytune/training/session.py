@@ -56,7 +56,7 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple
     template = load_template(folder)
     train_rows, validation_rows, shown = _encoded(recipe, run, template, screen)
 
-    from relaytune.core.precision import products
+    from relaytune.core.precision import computing, hold_base
     from relaytune.training.arriving import arrive, find_handoff
     from relaytune.training.lora import add_lora
     from relaytune.training.relay import hold, unpack_sessions
@@ -66,11 +66,11 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple
     store, session_id = recipe.session.store, secrets.token_hex(8)
     with hold(run, store, session_id, plan.hardware.name, screen.say) as relay:
         found = find_handoff(run.handoffs, identity, store)
-        model = add_lora(
-            load_model(folder, plan.hardware.device), recipe.lora, recipe.base_model.name, recipe.training.seed
-        )
+        # the adapter first: its start is drawn in float32, whatever this machine computes in
+        model = add_lora(load_model(folder, "cpu"), recipe.lora, recipe.base_model.name, recipe.training.seed)
+        model = hold_base(model, plan.precision).to(plan.hardware.device)
         memory_use.forget_peak()
-        with products(plan.precision):
+        with computing(plan.precision, plan.hardware.device):
             arrival = arrive(found, model, validation_rows, plan.max_tokens_per_micro_batch, plan.precision)
             if found:
                 unpack_sessions(run, *found)
@@ -147,8 +147,11 @@ class Session:
                 if step.validation_loss is not None:
                     latest = f" val {step.validation_loss:.3f}"
                 speed = (step.num_tokens - before) / step.seconds
-                bar.update(step.step, f"loss {step.train_loss:.3f}{latest} {speed:,.0f} tokens/s")
-                memory_use.trim_heap_above(HEAP_SHARE * self.plan.peak_memory_gib)
+                loss = "skipped" if step.train_loss is None else f"loss {step.train_loss:.3f}"
+                skipped = f", {progress.num_skipped_steps} skipped" if progress.num_skipped_steps else ""
+                bar.update(step.step, f"{loss}{latest} {speed:,.0f} tokens/s{skipped}")
+                if self.plan.hardware.device == "cpu":  # the plan's memory is the GPU's otherwise
+                    memory_use.trim_heap_above(HEAP_SHARE * self.plan.peak_memory_gib)
                 stop = clock.must_stop()
                 over = progress.is_over(self.plan.num_steps, self.recipe.training.early_stopping_patience)
                 if not over and (stop or clock.must_save()):
@@ -169,6 +172,7 @@ class Session:
                 self.arrival.progress,
                 self.arrival.moments,
                 self.recipe.session.rewarm_steps,
+                self.plan.precision,
             )
             if trained.finished:
                 self.ended = "finished"
@@ -193,6 +197,8 @@ class Session:
             "next_example": self._num_examples(progress),
             "num_tokens": progress.num_tokens,
             "num_supervised_tokens": progress.num_supervised_tokens,
+            "num_skipped_steps": progress.num_skipped_steps,
+            "scale": progress.scale,
             "rewarmed_from": progress.rewarmed_from,
             "first_validation_loss": progress.first_validation_loss,
             "best_step": progress.best_step,
@@ -204,7 +210,8 @@ class Session:
             "lineage": (*self.arrival.lineage, record),
         }
         moments = None
-        if optimizer is not None and self.recipe.session.carry_moments:
+        # no moments either where every step so far was skipped
+        if optimizer is not None and self.recipe.session.carry_moments and optimizer.state:
             moments = moments_of(optimizer, trainable(self.model))
         folder, steps = self.run.handoffs / f"{progress.step:06d}", read_metrics(self.run.sessions)
         write_handoff(folder, self.model, manifest, progress.best_weights, moments, steps)
@@ -256,6 +263,7 @@ class Session:
             device=self.plan.hardware.device,
             precision=self.plan.precision,
             num_steps=progress.step,
+            num_skipped_steps=progress.num_skipped_steps,
             planned_steps=self.plan.num_steps,
             num_examples=walked,
             num_tokens=progress.num_tokens,
@@ -330,7 +338,8 @@ def _begins(arrival: Arrival, plan: Plan) -> str:
         replanned = f" Re-planned: precision {plan.precision}, {last.precision} there."
     return (
         f"Start: {arrival.start} after step {step} of {plan.num_steps}; session {last.number} on {last.machine} saved "
-        f"it at {last.saved_at}. Inherited and verified: {inherited}.{how}{replanned}"
+        f"it at {last.saved_at}. Inherited and verified: {inherited} (the probe's loss was {arrival.probe_saved:.6f}, "
+        f"and is {arrival.probe_loss:.6f} here).{how}{replanned}"
     )
 
 
@@ -342,10 +351,15 @@ def _summary(result: TrainingResult) -> str:
         if result.best_step == 0
         else ""
     )
+    skipped = (
+        f" ({result.num_effective_steps} effective: the gradients of {result.num_skipped_steps} overflowed in float16)"
+        if result.num_skipped_steps
+        else ""
+    )
     return (
-        f"{result.num_steps} steps{early}{sessions}, {result.num_examples} examples in {result.wall_seconds:.0f} s; "
-        f"validation loss {result.first_validation_loss:.3f} → {result.best_validation_loss:.3f} (best after step "
-        f"{result.best_step}, kept in adapter/).{untrained}"
+        f"{result.num_steps} steps{skipped}{early}{sessions}, {result.num_examples} examples in "
+        f"{result.wall_seconds:.0f} s; validation loss {result.first_validation_loss:.3f} → "
+        f"{result.best_validation_loss:.3f} (best after step {result.best_step}, kept in adapter/).{untrained}"
     )
 
 
