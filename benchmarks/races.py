@@ -146,7 +146,7 @@ def succeeds(work: Callable[..., None], *arguments: object) -> bool:
 def whole(url: str, into: Path) -> bool:
     """Whether the run's last handoff can be fetched, and is what its log says."""
     onlooker = session(url, 9)
-    entry = onlooker.last_handoff()
+    entry = onlooker.last_handoff
     if entry is None:
         return False
     sizes = (onlooker.fetch(entry, into) / "adapter").stat().st_size

@@ -80,7 +80,7 @@ def test_what_one_session_published_the_next_one_fetches(url: str, tmp_path: Pat
     with (first := session(url, "first")).held():
         first.publish(handoff(tmp_path / "there", 3), 3)
     with (second := session(url, "second")).held():
-        entry = second.last_handoff()
+        entry = second.last_handoff
         assert entry is not None
         assert (entry.step, entry.session, entry.machine) == (3, "first", "machine of first")
         place = second.fetch(entry, tmp_path / "here")
@@ -100,10 +100,9 @@ def test_the_lease_of_a_dead_session_expires_and_tells_how_far_it_came(url: str)
     die_holding(session(url, "dead"))
     fall_silent(url, "dead")
     later = session(url, "later")
-    holder = holder_of(later.store, later.seen)
-    assert holder is not None
-    assert not holder.alive
-    assert holder.step == 7
+    assert later.before is not None
+    assert not later.before.alive
+    assert later.before.step == 7
     with later.held():
         pass
     assert holder_of(later.store, read_log(later.store)[1]) is None
@@ -119,7 +118,7 @@ def test_a_slow_session_that_wakes_up_cannot_overwrite(url: str, tmp_path: Path)
         quick.publish(handoff(tmp_path / "quick", 5, b"of the quick one"), 5)
         with pytest.raises(HandoffError, match="another session has gone on"):
             slow.publish(handoff(tmp_path / "slow", 9, b"of the slow one"), 9)
-    entry = session(url, "next").last_handoff()
+    entry = session(url, "next").last_handoff
     assert entry is not None
     assert (entry.step, entry.session) == (5, "quick")
 
@@ -164,7 +163,7 @@ def test_a_half_uploaded_handoff_is_never_offered_and_is_cleared_away(
     assert len(dying.store.names("handoffs")) == 2
     fall_silent(url, "dying")
     with (later := session(url, "later")).held():
-        entry = later.last_handoff()
+        entry = later.last_handoff
         assert entry is not None
         assert entry.step == 3
         later.publish(handoff(tmp_path / "later", 4), 4)
@@ -177,7 +176,7 @@ def test_a_handoff_that_was_damaged_in_the_store_is_refused(url: str, tmp_path: 
     (name,) = lease.store.names("handoffs")
     lease.store.write(f"handoffs/{name}/adapter", b"weightz")
     later = session(url, "later")
-    entry = later.last_handoff()
+    entry = later.last_handoff
     assert entry is not None
     with pytest.raises(HandoffError, match="damaged there"):
         later.fetch(entry, tmp_path / "here")
@@ -189,7 +188,7 @@ def test_a_handoff_that_was_deleted_makes_room_for_the_one_before(url: str, tmp_
         lease.publish(handoff(tmp_path / "there", 3), 3)
         lease.publish(handoff(tmp_path / "there", 6), 6)
     lease.store.remove(f"handoffs/{lease.store.names('handoffs')[-1]}")
-    entry = session(url, "later").last_handoff()
+    entry = session(url, "later").last_handoff
     assert entry is not None
     assert entry.step == 3
 
@@ -200,7 +199,7 @@ def test_an_entry_that_a_killed_writer_left_empty_counts_for_nothing(tmp_path: P
         lease.publish(handoff(tmp_path / "there", 3), 3)
     (tmp_path / "store" / "log" / "000004.json").touch()
     with (later := session(url, "later")).held():
-        entry = later.last_handoff()
+        entry = later.last_handoff
         assert entry is not None
         assert entry.step == 3
     assert read_log(later.store)[0] == 6
@@ -229,10 +228,10 @@ def test_a_store_that_fails_while_publishing_leaves_the_run_what_it_was(
             patch.setattr(lease.store._files, "put_file", down)
             with pytest.raises(StoreError, match="no success in"):
                 lease.publish(handoff(tmp_path / "here", 6), 6)
-        assert (entry := session(url, "onlooker").last_handoff()) is not None
+        assert (entry := session(url, "onlooker").last_handoff) is not None
         assert entry.step == 3
         lease.publish(tmp_path / "here" / "000006", 6)
-    assert (entry := session(url, "later").last_handoff()) is not None
+    assert (entry := session(url, "later").last_handoff) is not None
     assert entry.step == 6
 
 
@@ -254,5 +253,5 @@ def test_a_store_that_does_not_answer_stops_no_training_and_gets_the_next_handof
         assert told[0].startswith(f"Not published, kept in {tmp_path / 'here' / '000003'}: ")
         relay.send(handoff(tmp_path / "here", 6), 6, last=False)
         assert relay.unpublished is None
-    assert (entry := session(url, "later").last_handoff()) is not None
+    assert (entry := session(url, "later").last_handoff) is not None
     assert entry.step == 6

@@ -13,7 +13,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,10 @@ class Lease:
         self.machine = machine
         self.step = 0  # that training has reached
         self._position, self.seen = read_log(store)
-        self._leftovers = set(store.names("handoffs")) - {entry.folder for entry in self.seen}
+        self.before = holder_of(store, self.seen)
+        there = set(store.names("handoffs"))
+        self.last_handoff = latest_handoff(self.seen, there)
+        self._leftovers = there - {entry.folder for entry in self.seen}
         self._stop = threading.Event()
 
     @contextmanager
@@ -64,12 +67,11 @@ class Lease:
             HandoffError: another session holds this run.
             StoreError: the store does not answer.
         """
-        holder = holder_of(self.store, self.seen)
-        if holder and holder.alive:
+        if self.before and self.before.alive:
             raise HandoffError(
-                f"{self.store.url}: a session on {holder.entry.machine} holds this run: begun at {holder.entry.at}, "
-                f"last heard of {holder.silent_seconds:.0f} s ago. Stop it, or wait: its lease expires when nothing is "
-                f"heard of it for {EXPIRES_SECONDS:.0f} s."
+                f"{self.store.url}: a session on {self.before.entry.machine} holds this run: begun at "
+                f"{self.before.entry.at}, last heard of {self.before.silent_seconds:.0f} s ago. Stop it, or wait: its "
+                f"lease expires when nothing is heard of it for {EXPIRES_SECONDS:.0f} s."
             )
         self._be_heard()
         self._append(Entry(kind="begun", session=self.session, machine=self.machine, at=now()))
@@ -83,11 +85,6 @@ class Lease:
             with suppress(RelaytuneError):  # fenced off, or out of reach: the lease expires by itself
                 self._append(Entry(kind="ended", session=self.session, machine=self.machine, at=now()))
                 self.store.remove(f"heard/{self.session}.json")
-
-    def last_handoff(self) -> Entry | None:
-        """The run's latest handoff that is still there."""
-        there = set(self.store.names("handoffs"))
-        return next((entry for entry in reversed(self.seen) if entry.folder in there and entry.kind == "handoff"), None)
 
     def fetch(self, entry: Entry, into: Path) -> Path:
         """Bring a handoff into the folder `into`, unless it is there already; returns its place.
@@ -199,6 +196,11 @@ def holder_of(store: Store, entries: list[Entry]) -> Holder | None:
         return None
     heard: dict[str, Any] = json.loads(store.read(f"heard/{last.session}.json") or b"{}")
     return Holder(last, time.time() - heard.get("at", float("-inf")), heard.get("step", 0))
+
+
+def latest_handoff(entries: list[Entry], there: Collection[str]) -> Entry | None:
+    """The run's last handoff whose folder is among those that are still there."""
+    return next((entry for entry in reversed(entries) if entry.kind == "handoff" and entry.folder in there), None)
 
 
 def _entry(data: bytes | None) -> Entry:

@@ -14,7 +14,7 @@ from relaytune.core.model import require
 from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import METRICS, RunFolder
 from relaytune.training.handoff import handoffs_in
-from relaytune.training.lease import Entry, Lease, holder_of
+from relaytune.training.lease import Entry, Lease
 from relaytune.training.manifest import Manifest, read_manifest
 from relaytune.training.store import PATIENCE_SECONDS, Store
 
@@ -87,11 +87,10 @@ def hold(run: RunFolder, url: str | None, session: str, machine: str, tell: Call
             yield Relay(run, None, tell, _lost_steps(run, 0))
             return
         lease = Lease(Store.of_run(url, run.path.name), session, machine)
-        before = holder_of(lease.store, lease.seen)
         with lease.held():
             relay = Relay(run, lease, tell, 0)
             _receive(relay)
-            relay.lost_steps = _lost_steps(run, before.step if before else 0)
+            relay.lost_steps = _lost_steps(run, lease.before.step if lease.before else 0)
             yield relay
     finally:
         lock.release()
@@ -101,7 +100,7 @@ def _receive(relay: Relay) -> None:
     """Make the newest local handoff the run's last one: the store's, or one of here that did not reach the store."""
     run, lease = relay.run, relay.lease
     assert lease is not None
-    last, here = lease.last_handoff(), handoffs_in(run.handoffs)
+    last, here = lease.last_handoff, handoffs_in(run.handoffs)
     if here and _goes_on_from(here[-1], last):
         relay.tell(f"{here[-1]} had not reached the store; it is published now.")
         lease.publish(here[-1], int(here[-1].name))
