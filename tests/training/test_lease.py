@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from relaytune.core.errors import HandoffError, StoreError
-from relaytune.core.files import sha256_of_file, write_json
 from relaytune.core.run_folder import RunFolder
 from relaytune.training.lease import EXPIRES_SECONDS, Lease, holder_of, read_log
-from relaytune.training.manifest import MANIFEST, Identity, Manifest, Probe
 from relaytune.training.relay import Relay
 from relaytune.training.store import Store
-
-IDENTITY = Identity(
-    run="a", base_model={}, weights="", template="", training_rows="", validation_rows="", lora={}, training={}
-)
+from small_handoff import small_handoff
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -30,34 +25,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def session(url: str, name: str) -> Lease:
     return Lease(Store(url, patience_seconds=5), name, f"machine of {name}")
-
-
-def handoff(folder: Path, step: int, content: bytes = b"weights") -> Path:
-    path = folder / f"{step:06d}"
-    path.mkdir(parents=True)
-    (path / "adapter").write_bytes(content)
-    manifest = Manifest(
-        format=1,
-        relaytune="0",
-        identity=IDENTITY,
-        step=step,
-        planned_steps=100,
-        next_example=0,
-        num_tokens=0,
-        num_supervised_tokens=0,
-        rewarmed_from=None,
-        first_validation_loss=1.0,
-        best_step=step,
-        best_validation_loss=1.0,
-        validations_without_better=0,
-        finished=False,
-        stopped_early=False,
-        probe=Probe(loss=1.0, num_examples=1, precision="float32", device="cpu"),
-        lineage=(),
-        files={"adapter": sha256_of_file(path / "adapter")},
-    )
-    write_json(path / MANIFEST, manifest.model_dump(mode="json"))
-    return path
 
 
 _dead: list[object] = []  # collected, a context would be left in order
@@ -78,7 +45,7 @@ def fall_silent(url: str, name: str) -> None:
 
 def test_what_one_session_published_the_next_one_fetches(url: str, tmp_path: Path) -> None:
     with (first := session(url, "first")).held():
-        first.publish(handoff(tmp_path / "there", 3), 3)
+        first.publish(small_handoff(tmp_path / "there", 3), 3)
     with (second := session(url, "second")).held():
         entry = second.last_handoff
         assert entry is not None
@@ -110,14 +77,14 @@ def test_the_lease_of_a_dead_session_expires_and_tells_how_far_it_came(url: str)
 
 def test_a_slow_session_that_wakes_up_cannot_overwrite(url: str, tmp_path: Path) -> None:
     slow = die_holding(session(url, "slow"))
-    slow.publish(handoff(tmp_path / "slow", 3), 3)
+    slow.publish(small_handoff(tmp_path / "slow", 3), 3)
     fall_silent(url, "slow")
     with (quick := session(url, "quick")).held():
         with pytest.raises(HandoffError, match=r"another session has gone on with this run \(machine of quick"):
-            slow.publish(handoff(tmp_path / "slow", 6, b"of the slow one"), 6)
-        quick.publish(handoff(tmp_path / "quick", 5, b"of the quick one"), 5)
+            slow.publish(small_handoff(tmp_path / "slow", 6, b"of the slow one"), 6)
+        quick.publish(small_handoff(tmp_path / "quick", 5, b"of the quick one"), 5)
         with pytest.raises(HandoffError, match="another session has gone on"):
-            slow.publish(handoff(tmp_path / "slow", 9, b"of the slow one"), 9)
+            slow.publish(small_handoff(tmp_path / "slow", 9, b"of the slow one"), 9)
     entry = session(url, "next").last_handoff
     assert entry is not None
     assert (entry.step, entry.session) == (5, "quick")
@@ -144,7 +111,7 @@ def test_of_two_sessions_that_begin_at_once_exactly_one_does(url: str, races: in
 def test_the_last_three_handoffs_are_kept(url: str, tmp_path: Path) -> None:
     with (lease := session(url, "first")).held():
         for step in range(1, 6):
-            lease.publish(handoff(tmp_path / "here", step), step)
+            lease.publish(small_handoff(tmp_path / "here", step), step)
         assert [name[:6] for name in lease.store.names("handoffs")] == ["000003", "000004", "000005"]
 
 
@@ -152,27 +119,27 @@ def test_a_half_uploaded_handoff_is_never_offered_and_is_cleared_away(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dying = die_holding(session(url, "dying"))
-    dying.publish(handoff(tmp_path / "dying", 3), 3)
+    dying.publish(small_handoff(tmp_path / "dying", 3), 3)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dying, "_append", killed)
     with pytest.raises(KeyboardInterrupt):
-        dying.publish(handoff(tmp_path / "dying", 6), 6)
+        dying.publish(small_handoff(tmp_path / "dying", 6), 6)
     assert len(dying.store.names("handoffs")) == 2
     fall_silent(url, "dying")
     with (later := session(url, "later")).held():
         entry = later.last_handoff
         assert entry is not None
         assert entry.step == 3
-        later.publish(handoff(tmp_path / "later", 4), 4)
+        later.publish(small_handoff(tmp_path / "later", 4), 4)
         assert [name[:6] for name in later.store.names("handoffs")] == ["000003", "000004"]
 
 
 def test_a_handoff_that_was_damaged_in_the_store_is_refused(url: str, tmp_path: Path) -> None:
     with (lease := session(url, "first")).held():
-        lease.publish(handoff(tmp_path / "there", 3), 3)
+        lease.publish(small_handoff(tmp_path / "there", 3), 3)
     (name,) = lease.store.names("handoffs")
     lease.store.write(f"handoffs/{name}/adapter", b"weightz")
     later = session(url, "later")
@@ -185,8 +152,8 @@ def test_a_handoff_that_was_damaged_in_the_store_is_refused(url: str, tmp_path: 
 
 def test_a_handoff_that_was_deleted_makes_room_for_the_one_before(url: str, tmp_path: Path) -> None:
     with (lease := session(url, "first")).held():
-        lease.publish(handoff(tmp_path / "there", 3), 3)
-        lease.publish(handoff(tmp_path / "there", 6), 6)
+        lease.publish(small_handoff(tmp_path / "there", 3), 3)
+        lease.publish(small_handoff(tmp_path / "there", 6), 6)
     lease.store.remove(f"handoffs/{lease.store.names('handoffs')[-1]}")
     entry = session(url, "later").last_handoff
     assert entry is not None
@@ -196,7 +163,7 @@ def test_a_handoff_that_was_deleted_makes_room_for_the_one_before(url: str, tmp_
 def test_an_entry_that_a_killed_writer_left_empty_counts_for_nothing(tmp_path: Path) -> None:
     url = str(tmp_path / "store")
     with (lease := session(url, "first")).held():
-        lease.publish(handoff(tmp_path / "there", 3), 3)
+        lease.publish(small_handoff(tmp_path / "there", 3), 3)
     (tmp_path / "store" / "log" / "000004.json").touch()
     with (later := session(url, "later")).held():
         entry = later.last_handoff
@@ -207,7 +174,7 @@ def test_an_entry_that_a_killed_writer_left_empty_counts_for_nothing(tmp_path: P
 
 def test_a_local_handoff_that_is_damaged_is_not_published(url: str, tmp_path: Path) -> None:
     with (lease := session(url, "first")).held():
-        broken = handoff(tmp_path / "here", 3)
+        broken = small_handoff(tmp_path / "here", 3)
         (broken / "adapter").write_bytes(b"weightz")
         with pytest.raises(HandoffError, match="altered or cut short"):
             lease.publish(broken, 3)
@@ -218,7 +185,7 @@ def test_a_store_that_fails_while_publishing_leaves_the_run_what_it_was(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (lease := session(url, "first")).held():
-        lease.publish(handoff(tmp_path / "here", 3), 3)
+        lease.publish(small_handoff(tmp_path / "here", 3), 3)
 
         def down(*_: object, **__: object) -> None:
             raise ConnectionError("down")
@@ -227,7 +194,7 @@ def test_a_store_that_fails_while_publishing_leaves_the_run_what_it_was(
         with monkeypatch.context() as patch:
             patch.setattr(lease.store._files, "put_file", down)
             with pytest.raises(StoreError, match="no success in"):
-                lease.publish(handoff(tmp_path / "here", 6), 6)
+                lease.publish(small_handoff(tmp_path / "here", 6), 6)
         assert (entry := session(url, "onlooker").last_handoff) is not None
         assert entry.step == 3
         lease.publish(tmp_path / "here" / "000006", 6)
@@ -248,10 +215,10 @@ def test_a_store_that_does_not_answer_stops_no_training_and_gets_the_next_handof
         with monkeypatch.context() as patch:
             patch.setattr("relaytune.training.relay.BRIEF_PATIENCE_SECONDS", 0.1)
             patch.setattr(lease.store._files, "put_file", down)
-            relay.send(handoff(tmp_path / "here", 3), 3, last=False)
+            relay.send(small_handoff(tmp_path / "here", 3), 3, last=False)
         assert relay.unpublished is not None
         assert told[0].startswith(f"Not published, kept in {tmp_path / 'here' / '000003'}: ")
-        relay.send(handoff(tmp_path / "here", 6), 6, last=False)
+        relay.send(small_handoff(tmp_path / "here", 6), 6, last=False)
         assert relay.unpublished is None
     assert (entry := session(url, "later").last_handoff) is not None
     assert entry.step == 6

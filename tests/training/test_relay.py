@@ -9,12 +9,9 @@ from relaytune.core.files import write_json, write_jsonl
 from relaytune.core.lineage import SessionRecord, read_sessions
 from relaytune.core.results import TrainingStep, read_metrics
 from relaytune.core.run_folder import METRICS, RunFolder
-from relaytune.training.manifest import Identity, Manifest, Probe
+from relaytune.training.manifest import Manifest
 from relaytune.training.relay import unpack_sessions
-
-IDENTITY = Identity(
-    run="a", base_model={}, weights="", template="", training_rows="", validation_rows="", lora={}, training={}
-)
+from small_handoff import small_manifest
 
 
 def record(number: int, first: int, last: int, its_id: str = "") -> SessionRecord:
@@ -42,26 +39,7 @@ def steps(first: int, last: int, loss: float) -> list[TrainingStep]:
 
 def handed_on(folder: Path, *records: SessionRecord) -> Manifest:
     write_jsonl(folder / METRICS, (asdict(step) for step in steps(0, records[-1].last_step, loss=1.0)))
-    return Manifest(
-        format=1,
-        relaytune="0",
-        identity=IDENTITY,
-        step=records[-1].last_step,
-        planned_steps=100,
-        next_example=0,
-        num_tokens=0,
-        num_supervised_tokens=0,
-        rewarmed_from=None,
-        first_validation_loss=1.0,
-        best_step=0,
-        best_validation_loss=1.0,
-        validations_without_better=0,
-        finished=False,
-        stopped_early=False,
-        probe=Probe(loss=1.0, num_examples=1, precision="float32", device="cpu"),
-        lineage=records,
-        files={},
-    )
+    return small_manifest(records[-1].last_step, lineage=records)
 
 
 def told_here(run: RunFolder, its: SessionRecord, up_to: int) -> None:
