@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,15 @@ def session(url: str, name: str) -> Lease:
     return Lease(Store(url, patience_seconds=5), name, f"machine of {name}")
 
 
-_dead: list[object] = []  # collected, a context would be left in order
+_dead: list[AbstractContextManager[None]] = []  # collected, a context would be left in order
+
+
+@pytest.fixture(autouse=True)
+def _dead_are_buried() -> Iterator[None]:
+    """Sessions that died are ended when their test is over: as Python exits, their store answers no more."""
+    yield
+    while _dead:
+        _dead.pop().__exit__(None, None, None)
 
 
 def die_holding(lease: Lease) -> Lease:
