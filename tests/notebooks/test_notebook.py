@@ -36,6 +36,8 @@ from command_line import (
 )
 from relaytune.core.recipe import load_recipe
 from relaytune.core.run_folder import RunFolder, relaytune_version
+from relaytune.training.manifest import training_settings
+from small_handoff import IDENTITY, small_handoff
 
 STORE = "session.store=s3://bucket/tickets"
 VERSION = relaytune_version()
@@ -246,6 +248,17 @@ def test_a_folder_as_a_store_is_said_to_end_with_the_machine(home: Path) -> None
     done = relaytune(home, "notebook", "recipe.yaml", "--for", "kaggle", *_options("session.store=/mnt/store"))
     assert done.returncode == 0
     assert "session.store is the folder /mnt/store: unless" in done.stdout
+
+
+def test_a_handoff_made_under_another_contract_is_refused_where_the_label_weighs_more(home: Path) -> None:
+    weight = "training.label_weight=5"
+    recipe = load_recipe(home / "recipe.yaml", [weight])
+    made_from = {"lora": recipe.lora.model_dump(mode="json"), "training": training_settings(recipe)}
+    small_handoff(RunFolder(home / "runs" / "tickets").handoffs, 3, identity=IDENTITY.model_copy(update=made_from))
+    changes = _options(STORE, weight, "contract.labels=[low, high, none]")
+    message = refusal(relaytune(home, "notebook", "recipe.yaml", "--for", "kaggle", *changes), exit_code=1)
+    assert "000003: made with - other training settings: contract '" in message
+    assert message.count(" there, ") == 1
 
 
 # what the cells do

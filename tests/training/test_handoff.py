@@ -22,12 +22,11 @@ from relaytune.training.handoff import (
     BEST_WEIGHTS,
     MOMENTS,
     forget_older,
-    handoffs_in,
     write_handoff,
 )
 from relaytune.training.loop import Progress, moments_of, train_adapter
 from relaytune.training.lora import add_lora, trainable
-from relaytune.training.manifest import Identity
+from relaytune.training.manifest import Identity, handoffs_in
 from small_model import random_examples, small_llama
 
 EXAMPLES = random_examples(20, prefix=7)

@@ -13,7 +13,7 @@ from relaytune.notebooks.notebook import NextSession, Notebook, write_notebook
 from relaytune.notebooks.platforms import Platform, survives
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import DONE, NOT_MADE, standing
-from relaytune.training.manifest import Manifest, read_manifest, refuse_foreign
+from relaytune.training.manifest import Manifest, handoffs_in, read_manifest, refuse_foreign, training_settings
 
 
 def write_next_session(job: Job, platform: Platform) -> Notebook:
@@ -68,21 +68,21 @@ def _refuse_what_stays_here(job: Job, platform: Platform) -> None:
 
 def _last_handoff(job: Job, rows_are_frozen: bool) -> Manifest | None:
     """The manifest of the last handoff in this folder, if it belongs to this recipe and these rows."""
-    folders = sorted(path for path in job.run.handoffs.glob("[0-9]*") if path.is_dir())
+    folders = handoffs_in(job.run.handoffs)
     if not folders:
         return None
     manifest = read_manifest(folders[-1])
-    theirs, run = manifest.identity, job.run
-    # weights and template are compared where the base model is; the contract stands in the settings as a hash
-    settings = job.recipe.training.model_dump(mode="json", exclude={"precision"})
-    kept = {key: value for key, value in theirs.training.items() if key == "contract"}
-    ours: dict[str, Any] = {"lora": job.recipe.lora.model_dump(mode="json"), "training": settings | kept}
+    # weights and template are compared where the base model is
+    ours: dict[str, Any] = {
+        "lora": job.recipe.lora.model_dump(mode="json"),
+        "training": training_settings(job.recipe),
+    }
     if rows_are_frozen:
         ours |= {
-            "training_rows": data_hash(read_examples(run.train)),
-            "validation_rows": data_hash(read_examples(run.validation)),
+            "training_rows": data_hash(read_examples(job.run.train)),
+            "validation_rows": data_hash(read_examples(job.run.validation)),
         }
-    refuse_foreign(folders[-1], manifest, theirs.model_copy(update=ours))
+    refuse_foreign(folders[-1], manifest, manifest.identity.model_copy(update=ours))
     return manifest
 
 

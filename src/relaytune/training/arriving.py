@@ -17,13 +17,12 @@ from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.handoff import (
     BEST_WEIGHTS,
-    handoffs_in,
     load_moments,
     load_weights,
     put,
 )
 from relaytune.training.loop import Progress, mean_loss
-from relaytune.training.manifest import Identity, Manifest, Probe, read_manifest, refuse_foreign
+from relaytune.training.manifest import Identity, Manifest, Probe, handoffs_in, read_manifest, refuse_foreign
 
 PROBED = 8  # validation rows
 # How far the probe may lie from where it was saved: relative, and in nats for losses near 0; of two precisions the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from relaytune.core.files import folder_replaced, sha256_of_file, write_json, wr
 from relaytune.core.results import TrainingStep
 from relaytune.core.run_folder import ADAPTER_WEIGHTS, METRICS
 from relaytune.training.lora import ADAPTER, trainable
-from relaytune.training.manifest import KEPT, MANIFEST, Manifest, read_manifest
+from relaytune.training.manifest import KEPT, MANIFEST, Manifest, handoffs_in, read_manifest
 
 BEST_WEIGHTS = "best_adapter_model.safetensors"  # only where the best step is not the last
 MOMENTS = "optimizer.safetensors"  # only where the next session is to resume exactly
@@ -99,13 +98,6 @@ def load_moments(folder: Path, model: Any) -> dict[str, dict[str, Tensor]] | Non
     return {
         name: {key: found[f"{_peft_name(name)}:{key}"] for key in ("exp_avg", "exp_avg_sq", "step")} for name in names
     }
-
-
-def handoffs_in(folder: Path) -> list[Path]:
-    """The handoffs that lie there, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if re.fullmatch(r"\d{6}", path.name) and path.is_dir())
 
 
 def forget_older(folder: Path) -> None:

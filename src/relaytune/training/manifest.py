@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relaytune.core.errors import HandoffError
-from relaytune.core.files import sha256_of_file
+from relaytune.core.files import sha256_of_file, sha256_of_value
 from relaytune.core.lineage import SessionRecord
 from relaytune.core.precision import LossScale, Precision
+from relaytune.core.recipe import Recipe
 
 FORMAT = 2
 MANIFEST = "handoff.json"
@@ -77,6 +79,21 @@ class Manifest(_Strict):
     probe: Probe
     lineage: tuple[SessionRecord, ...]
     files: dict[str, str]  # sha256 of every other file
+
+
+def training_settings(recipe: Recipe) -> dict[str, Any]:
+    """The part of a recipe that an identity holds as `training`. The precision is each machine's own affair."""
+    settings = recipe.training.model_dump(mode="json", exclude={"precision"})
+    if recipe.training.label_weight != 1:  # which tokens weigh more follows from the contract
+        settings["contract"] = sha256_of_value(recipe.contract.model_dump(mode="json"))
+    return settings
+
+
+def handoffs_in(folder: Path) -> list[Path]:
+    """The handoffs that lie there, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if re.fullmatch(r"\d{6}", path.name) and path.is_dir())
 
 
 def read_manifest(folder: Path) -> Manifest:

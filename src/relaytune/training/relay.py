@@ -13,9 +13,8 @@ from relaytune.core.files import read_json, read_jsonl, write_json, write_jsonl
 from relaytune.core.model import require
 from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import METRICS, RunFolder
-from relaytune.training.handoff import handoffs_in
 from relaytune.training.lease import Entry, Lease
-from relaytune.training.manifest import Manifest, read_manifest
+from relaytune.training.manifest import Manifest, handoffs_in, read_manifest
 from relaytune.training.store import PATIENCE_SECONDS, Store
 
 BRIEF_PATIENCE_SECONDS = 20.0

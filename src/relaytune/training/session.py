@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from relaytune.core.contract import label_span
 from relaytune.core.counts import num_examples
-from relaytune.core.files import no_space_explained, sha256_of_value, write_json
+from relaytune.core.files import no_space_explained, write_json
 from relaytune.core.lineage import SessionRecord
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template, package_of
 from relaytune.core.recipe import Recipe
@@ -27,7 +27,7 @@ from relaytune.core.screen import Screen
 from relaytune.core.template import ChatTemplate, EncodedExample
 from relaytune.training import memory_use
 from relaytune.training.ending import Clock
-from relaytune.training.manifest import FORMAT, Identity
+from relaytune.training.manifest import FORMAT, Identity, training_settings
 
 if TYPE_CHECKING:
     import torch
@@ -309,10 +309,6 @@ def _three_kinds(labels: Sequence[str]) -> list[int]:
 
 
 def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: ChatTemplate) -> Identity:
-    # the precision of products is each machine's own affair
-    settings = recipe.training.model_dump(mode="json", exclude={"precision"})
-    if recipe.training.label_weight != 1:  # which tokens weigh more follows from the contract
-        settings["contract"] = sha256_of_value(recipe.contract.model_dump(mode="json"))
     return Identity(
         run=recipe.name,
         base_model=recipe.base_model.model_dump(mode="json"),
@@ -321,7 +317,7 @@ def _identity(recipe: Recipe, run: RunFolder, folder: ModelFolder, template: Cha
         training_rows=data_hash(read_examples(run.train)),
         validation_rows=data_hash(read_examples(run.validation)),
         lora=recipe.lora.model_dump(mode="json"),
-        training=settings,
+        training=training_settings(recipe),
     )
 
 
