@@ -10,7 +10,7 @@ import pytest
 
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
-from relaytune.core.recipe import JsonCompletion, load_recipe, metrics_of, validate_recipe
+from relaytune.core.recipe import BaseModelChoice, JsonCompletion, load_recipe, metrics_of, validate_recipe
 
 WriteRecipe = Callable[[Path, dict[str, Any]], Path]
 
@@ -372,6 +372,28 @@ def test_overrides_leave_the_callers_values_as_they_are(recipe_values: dict[str,
 
 
 # the resolved recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "in_package", "is_hub_id"),
+    [
+        ("package:some_model/files/base.gguf", ("some_model", "files/base.gguf"), False),
+        ("owner/model", None, True),
+        ("owner/model.gguf", None, False),
+        ("owner/model/file", None, False),
+        ("model", None, False),
+        ("./model", None, False),
+        ("~/model", None, False),
+        ("here/model", None, False),
+    ],
+)
+def test_a_base_model_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, in_package: tuple[str, str] | None, is_hub_id: bool
+) -> None:
+    (tmp_path / "here" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    choice = BaseModelChoice.model_validate({"name": name})
+    assert (choice.in_package, choice.is_hub_id) == (in_package, is_hub_id)
 
 
 @pytest.mark.parametrize("completion", [{"json": ["priority", "reason"]}, {"json": "priority"}, "{priority}"])

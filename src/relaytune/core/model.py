@@ -94,8 +94,8 @@ def _source(choice: BaseModelChoice) -> Path:
 def _named_here(choice: BaseModelChoice) -> Path | None:
     """The folder or file that is named; None for a hub id."""
     name = choice.name
-    if name.startswith("package:"):
-        return _checked_gguf(_inside_package(name.removeprefix("package:")), choice)
+    if choice.in_package:
+        return _checked_gguf(_inside_package(*choice.in_package), choice)
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -103,7 +103,7 @@ def _named_here(choice: BaseModelChoice) -> Path | None:
         return _checked_gguf(path, choice)
     if path.is_dir():
         return path
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not choice.is_hub_id:
         raise ModelError(
             f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not "
             "a hub id (owner/name)"
@@ -111,8 +111,7 @@ def _named_here(choice: BaseModelChoice) -> Path | None:
     return None
 
 
-def _inside_package(name: str) -> Path:
-    module, _, file = name.partition("/")
+def _inside_package(module: str, file: str) -> Path:
     # find_spec, not import: the package's own dependencies need not be there
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
@@ -132,9 +131,9 @@ def _inside_package(name: str) -> Path:
 
 def package_of(choice: BaseModelChoice) -> str:
     """`distribution==version` of the package that holds the base model; empty where no package does."""
-    if not choice.name.startswith("package:"):
+    if not choice.in_package:
         return ""
-    module = choice.name.removeprefix("package:").partition("/")[0]
+    module, _ = choice.in_package
     return " ".join(f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(module, ()))
 
 

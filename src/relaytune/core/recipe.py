@@ -87,6 +87,20 @@ class BaseModelChoice(_Part):
     revision: str | None = None
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of the GGUF file")
 
+    @property
+    def in_package(self) -> tuple[str, str] | None:
+        """The package's module and the file in it; None where it is named otherwise."""
+        if not self.name.startswith("package:"):
+            return None
+        module, _, file = self.name.removeprefix("package:").partition("/")
+        return module, file
+
+    @property
+    def is_hub_id(self) -> bool:
+        """Whether it is named by a hub id (owner/name) and is no folder here."""
+        other = self.name.startswith((".", "/", "~", "package:")) or self.name.endswith(".gguf")
+        return not other and self.name.count("/") == 1 and not Path(self.name).is_dir()
+
 
 class Lora(_Part):
     """Low-rank adapters (arXiv 2106.09685)."""

@@ -199,17 +199,15 @@ def _read(path: Path, split: str) -> _Rows:
 
 
 def _model_packages(recipe: Recipe) -> list[str]:
-    name = recipe.base_model.name
-    if not name.startswith("package:"):
+    if not recipe.base_model.in_package:
         return []
-    module = name.removeprefix("package:").partition("/")[0]
+    module, _ = recipe.base_model.in_package
     return package_of(recipe.base_model).split() or [module.replace("_", "-")]
 
 
 def _hub_token(recipe: Recipe, needed: tuple[str, ...]) -> list[str]:
     """A base model from a hub may be gated."""
-    from_hub = not recipe.base_model.name.startswith(("package:", ".", "/", "~"))
-    return ["HF_TOKEN"] if from_hub and "HF_TOKEN" not in needed else []
+    return ["HF_TOKEN"] if recipe.base_model.is_hub_id and "HF_TOKEN" not in needed else []
 
 
 def _words(name: str) -> str:

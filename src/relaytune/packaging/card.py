@@ -12,7 +12,7 @@ import yaml
 
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import EvaluationResult, Rate, TrainingResult, Verdict
-from relaytune.packaging.loading import asking_lines, base_model_code, is_hub_id, loading_lines
+from relaytune.packaging.loading import asking_lines, base_model_code, loading_lines
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ def model_card(
         front_matter=_front_matter(recipe),
         schema=json.dumps(recipe.contract.json_schema, indent=2, ensure_ascii=False),
         base=base,
-        package_name=_module(recipe).replace("_", "-"),
         loading=loading_lines(recipe),
         asking=asking_lines(recipe),
         settings=_settings(recipe, training),
@@ -67,7 +66,7 @@ def _front_matter(recipe: Recipe) -> str:
         "tags": ["lora", "relaytune"],
     }
     name = recipe.base_model.name
-    if is_hub_id(name):
+    if recipe.base_model.is_hub_id:
         return yaml.safe_dump({"base_model": name, **values}, sort_keys=False, allow_unicode=True).strip()
     # a hub refuses a card whose base_model is not a hub id
     note = f"# base_model is not on a hub: {_flat(name)}\n"
@@ -93,10 +92,6 @@ def _settings(recipe: Recipe, training: TrainingResult) -> dict[str, str]:
         "time": f"{training.wall_seconds:.0f} s",
         "seed": str(chosen.seed),
     }
-
-
-def _module(recipe: Recipe) -> str:
-    return recipe.base_model.name.removeprefix("package:").partition("/")[0]
 
 
 def _flat(text: str) -> str:

@@ -24,8 +24,8 @@ class BaseModelCode:
 def base_model_code(choice: BaseModelChoice) -> BaseModelCode:
     """How `from_pretrained` is given this base model, whichever way the recipe names it."""
     name = choice.name
-    if name.startswith("package:"):
-        module, _, file = name.removeprefix("package:").partition("/")
+    if choice.in_package:
+        module, file = choice.in_package
         folder, _, last = file.rpartition("/")
         # find_spec, not import: importing the package may need dependencies that nobody has
         setup = [
@@ -38,21 +38,11 @@ def base_model_code(choice: BaseModelChoice) -> BaseModelCode:
         path = Path(name)
         setup = ["from pathlib import Path", f"folder = Path({_literal(path.parent.as_posix())}).expanduser()"]
         return BaseModelCode("gguf", tuple(setup), f"folder, gguf_file={_literal(path.name)}")
-    if is_hub_id(name):
+    if choice.is_hub_id:
         revision = f", revision={_literal(choice.revision)}" if choice.revision else ""
         return BaseModelCode("hub", (), f"{_literal(name)}{revision}")
     setup = ["from pathlib import Path", f"folder = Path({_literal(name)}).expanduser()"]
     return BaseModelCode("folder", tuple(setup), "folder")
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a base model is named by a hub id (owner/name) and not by a file, folder or package."""
-    return (
-        not name.startswith((".", "/", "~", "package:"))
-        and not name.endswith(".gguf")
-        and name.count("/") == 1
-        and not Path(name).is_dir()
-    )
 
 
 def loading_lines(recipe: Recipe) -> str:

@@ -59,7 +59,7 @@ def _refuse_what_stays_here(job: Job, platform: Platform) -> None:
             f"session.store is the folder {store}: unless the notebook's machine mounts something there that stays, "
             "the handoff is gone when the session ends."
         )
-    if not model.startswith("package:") and Path(model).expanduser().exists():
+    if Path(model).expanduser().exists():
         raise UsageError(
             f"base_model.name: {model} lies on this machine; the notebook's has no such file. Name a hub id or a "
             "package, or attach the files there and name their place: --set base_model.name=/kaggle/input/…"
