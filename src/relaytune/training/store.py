@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
-from relaytune.core.files import sha256_of_file
+from relaytune.core.files import sha256_of_file, temporary_beside
 from relaytune.core.model import require
 
 Result = TypeVar("Result")
@@ -182,8 +181,7 @@ class Store:
 
 def _create_here(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with temporary_beside(path) as temporary:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
@@ -195,17 +193,12 @@ def _create_here(path: Path, data: bytes) -> None:
         except OSError:  # a mounted drive without hard links
             with path.open("xb") as file:
                 file.write(data)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_here(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with temporary_beside(path) as temporary:
         temporary.write_bytes(data)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _create_on_hub(files: Any, path: str, data: bytes) -> None:
