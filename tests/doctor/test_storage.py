@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from relaytune.core.stores import STORE_KINDS
 from relaytune.doctor import storage
 from relaytune.doctor.storage import check_disk, check_memory, check_store, try_store
 
@@ -84,7 +86,7 @@ def test_a_store_that_refuses_half_way_is_left_as_it_was(tmp_path: Path) -> None
 
 
 def test_a_store_whose_package_is_missing_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(storage.PACKAGES, "s3", ("no_such_package", storage.PACKAGES["s3"][1]))
+    monkeypatch.setitem(STORE_KINDS, "s3", replace(STORE_KINDS["s3"], package="no_such_package"))
     check = check_store("s3://bucket/runs")
     assert check.state == "failed"
     assert "s3://bucket/runs needs the package no_such_package" in check.seen

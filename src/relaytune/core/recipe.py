@@ -20,6 +20,7 @@ from relaytune.core.errors import RecipeError
 from relaytune.core.files import sha256_of_value
 from relaytune.core.precision import Precision
 from relaytune.core.rule import DecisionRule
+from relaytune.core.stores import STORE_KINDS
 
 
 class _Part(BaseModel):
@@ -162,7 +163,7 @@ class Session(_Part):
         if url is None:
             return None
         parts = urlsplit(url)
-        if parts.scheme not in ("", "s3", "gs", "hf"):
+        if parts.scheme not in STORE_KINDS:
             raise ValueError(f"a folder, s3://bucket/path, gs://bucket/path or hf://owner/name, not {parts.scheme}://")
         if "@" in parts.netloc:
             raise PydanticCustomError("secret", "no keys in a recipe: credentials are taken from the environment")

@@ -7,19 +7,14 @@ import secrets
 import tempfile
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from relaytune.core.stores import store_kind
 from relaytune.doctor.check import Check, attempt
 from relaytune.planning.hardware import existing_folder, free_disk_gib, memory_gib
 from relaytune.planning.planning import SMALL_DISK_GIB
 
 SMALL_MEMORY_GIB = 4.0  # what training SmolLM2-135M takes (benchmarks/README.md)
 STORE_PATIENCE_SECONDS = 20.0
-PACKAGES = {
-    "s3": ("s3fs", "`pip install 'relaytune[s3]'`"),
-    "gs": ("gcsfs", "`pip install 'relaytune[gs]'`"),
-    "hf": ("huggingface_hub", "`pip install huggingface_hub`"),
-}
 
 
 class FileStore(Protocol):
@@ -66,9 +61,10 @@ def check_disk(name: str, folder: Path, elsewhere: str) -> Check:
 
 def check_store(url: str) -> Check:
     """Write, read and remove a file at the store of a recipe."""
-    package, install = PACKAGES.get(urlsplit(url).scheme, ("fsspec", "`pip install 'relaytune[train]'`"))
-    if importlib.util.find_spec(package) is None:
-        return Check("store", "failed", f"{url} needs the package {package}, which is not installed", install)
+    kind = store_kind(url)
+    if importlib.util.find_spec(kind.package) is None:
+        seen = f"{url} needs the package {kind.package}, which is not installed"
+        return Check("store", "failed", seen, f"`pip install 'relaytune[{kind.extra}]'`")
 
     def trial() -> Check:
         from relaytune.training.store import Store

@@ -17,7 +17,8 @@ from relaytune.core.files import sha256_of_bytes, write_json, write_text
 from relaytune.core.model import package_of
 from relaytune.core.recipe import Recipe, dump_recipe
 from relaytune.core.run_folder import relaytune_version
-from relaytune.notebooks.platforms import DRIVE, FILES, LIMITS, METADATA, Platform, on_drive, store_of, survives
+from relaytune.core.stores import store_kind
+from relaytune.notebooks.platforms import DRIVE, FILES, LIMITS, METADATA, Platform, on_drive, survives
 
 EMBEDDED_BYTES = 1_000_000  # compressed rows up to here travel in the notebook itself
 USER = "YOUR-KAGGLE-NAME"
@@ -96,7 +97,7 @@ def _notebook(
     recipe: Recipe, rows: tuple[_Rows, ...], session: NextSession, platform: Platform, slug: str
 ) -> dict[str, Any]:
     assert recipe.session.store is not None
-    store = store_of(recipe.session.store)
+    store = store_kind(recipe.session.store)
     train, held_out = rows
     files = recipe.data.model_copy(update={"train": train.name, "held_out": held_out.name})
     filled = _filled(
@@ -105,12 +106,12 @@ def _notebook(
             "session": session,
             "platform": platform.value,
             "version": relaytune_version(),
-            "requirement": f"relaytune[{','.join(part for part in ('train', store.extra) if part)}]",
-            "packages": [package for package in [store.package] if package],
+            "requirement": f"relaytune[{','.join(dict.fromkeys(('train', store.extra)))}]",
+            "packages": [store.package],
             "model_packages": _model_packages(recipe),
             "store_url": recipe.session.store,
-            "store": store,
-            "optional": [*store.optional, *_hub_token(recipe, store.needed)],
+            "needed": store.secrets,
+            "optional": [*store.optional_secrets, *_hub_token(recipe, store.secrets)],
             "drive": DRIVE if on_drive(recipe.session.store, platform) else "",
             "survives": survives(recipe.session.store, platform),
             "limit": recipe.session.limit or LIMITS[platform],

@@ -1,9 +1,8 @@
-"""What differs between the platforms that run notebooks, and between the stores that hold handoffs."""
+"""What differs between the platforms that run notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,34 +37,6 @@ METADATA: Mapping[Platform, dict[str, Any]] = {
 }
 
 DRIVE = "/content/drive"  # where Colab mounts Google Drive
-
-
-@dataclass(frozen=True)
-class Store:
-    """What a kind of store needs on the notebook's machine."""
-
-    extra: str = ""  # of relaytune
-    package: str = ""  # that the extra brings
-    needed: tuple[str, ...] = ()  # secrets
-    optional: tuple[str, ...] = ()
-
-
-_STORES: Mapping[str, Store] = {
-    "": Store(),  # a folder
-    "s3": Store(
-        "s3",
-        "s3fs",
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
-    ),
-    "gs": Store("gs", "gcsfs", ("GOOGLE_APPLICATION_CREDENTIALS",)),
-    "hf": Store(needed=("HF_TOKEN",)),
-}
-
-
-def store_of(url: str) -> Store:
-    """What the store at this address needs."""
-    return _STORES[urlsplit(url).scheme]
 
 
 def on_drive(url: str, platform: Platform) -> bool:

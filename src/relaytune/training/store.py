@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
 from relaytune.core.files import sha256_of_file, temporary_beside
 from relaytune.core.model import require
+from relaytune.core.stores import store_kind
 
 Result = TypeVar("Result")
 
-PACKAGES = {"file": "fsspec", "s3": "s3fs", "gs": "gcsfs", "hf": "huggingface_hub"}
 READS = 3  # of a file that does not come as it should
 PATIENCE_SECONDS = 180.0  # longer than a connection is usually lost for
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 15.0
@@ -36,8 +36,8 @@ class Store:
     def __init__(self, url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         import fsspec
 
+        require(store_kind(url).package)
         protocol = urlsplit(url).scheme or "file"
-        require(PACKAGES[protocol])
         self.url = url.rstrip("/")
         self._protocol = protocol
         self.patience_seconds = patience_seconds
