@@ -40,9 +40,9 @@ from typing import Any
 import yaml
 from safetensors.torch import load_file
 
-from relaytune.core.lineage import read_sessions
+from relaytune.core.lineage import read_metrics, read_sessions
 from relaytune.core.recipe import load_recipe
-from relaytune.core.results import TrainingStep, read_metrics
+from relaytune.core.results import TrainingStep
 from relaytune.core.run_folder import ADAPTER_WEIGHTS, RunFolder
 from relaytune.core.screen import Screen
 from relaytune.training import arriving, lease, session
@@ -296,7 +296,7 @@ def compare(whole: RunFolder, killed: RunFolder) -> list[str]:
     if not killed.training.exists():
         return ["the run did not finish"]
     found = []
-    last = f"handoffs/{len(read_metrics(whole.sessions)):06d}/{ADAPTER_WEIGHTS}"
+    last = f"handoffs/{len(read_metrics(whole)):06d}/{ADAPTER_WEIGHTS}"
     for name in (last, f"adapter/{ADAPTER_WEIGHTS}"):
         ours, theirs = load_file(killed.path / name), load_file(whole.path / name)
         if ours.keys() != theirs.keys() or not all(ours[key].equal(theirs[key]) for key in ours):
@@ -315,7 +315,7 @@ def losses(run: RunFolder) -> list[tuple[int, float | None, float | None]]:
     def key(step: TrainingStep) -> tuple[int, float | None, float | None]:
         return step.step, step.train_loss, step.validation_loss
 
-    return [key(step) for step in read_metrics(run.sessions)]
+    return [key(step) for step in read_metrics(run)]
 
 
 def prepare(folder: Path, steps: int) -> Path:

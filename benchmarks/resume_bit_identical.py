@@ -24,7 +24,8 @@ import torch
 from safetensors.torch import load_file
 
 from relaytune.core.files import read_json, sha256_of_file
-from relaytune.core.results import Plan, TrainingStep, read_metrics, read_result
+from relaytune.core.lineage import read_metrics
+from relaytune.core.results import Plan, TrainingStep, read_result
 from relaytune.core.run_folder import ADAPTER_WEIGHTS, RunFolder
 
 RECIPE = "examples/tickets/recipe.yaml"
@@ -102,7 +103,7 @@ def losses(run: RunFolder) -> list[tuple[int, float | None, float | None]]:
     def key(step: TrainingStep) -> tuple[int, float | None, float | None]:
         return step.step, step.train_loss, step.validation_loss
 
-    return [key(step) for step in read_metrics(run.sessions)]
+    return [key(step) for step in read_metrics(run)]
 
 
 def command(verb: str, runs: Path, overrides: list[str]) -> list[str]:

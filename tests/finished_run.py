@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.files import sha256_of_file, write_json, write_jsonl, write_text
+from relaytune.core.lineage import read_metrics
 from relaytune.core.recipe import Recipe, dump_recipe, validate_recipe
 from relaytune.core.records import (
     Example,
@@ -36,7 +37,6 @@ from relaytune.core.results import (
     Plan,
     TrainingResult,
     TrainingStep,
-    read_metrics,
     read_result,
     write_result,
 )
@@ -341,7 +341,7 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
 
 def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult) -> None:
     training = read_result(run.training, TrainingResult)
-    steps = read_metrics(run.sessions)
+    steps = read_metrics(run)
     history = (
         {
             "hash": recipe.decision.hash,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from relaytune.core.errors import DataError, RunError
-from relaytune.core.files import write_json, write_jsonl, write_text
+from relaytune.core.files import write_json, write_text
 from relaytune.core.results import (
     ClauseResult,
     Comparison,
@@ -21,14 +21,11 @@ from relaytune.core.results import (
     Plan,
     Rate,
     TrainingResult,
-    TrainingStep,
     Verdict,
-    read_metrics,
     read_result,
     write_result,
 )
 
-STEP = TrainingStep(1, 8, 512, 1.25, 2e-5, 0.7, 3.5)
 PLAN = Plan(
     Hardware("cpu", "a laptop", 4, 0, 16, 9.5, 0, 120.25, {"float32": 210}),
     DataSize(400, 40, 100, 60, 12_000, 1_200, 2_500, 6_000, 210),
@@ -118,24 +115,9 @@ def test_a_result_read_back_is_the_result_written(tmp_path: Path, result: object
     assert read_result(path, type(result)) == result
 
 
-def test_metrics_are_read_step_by_step(tmp_path: Path) -> None:
-    steps = [STEP, replace(STEP, step=2, validation_loss=1.125)]
-    write_jsonl(tmp_path / "01" / "metrics.jsonl", [asdict(step) for step in steps])
-    assert read_metrics(tmp_path) == steps
-
-
-def test_steps_that_a_session_lost_count_as_the_next_one_made_them(tmp_path: Path) -> None:
-    first = [replace(STEP, step=number) for number in (1, 2, 3, 4)]
-    second = [replace(STEP, step=number, train_loss=0.5) for number in (3, 4, 5)]
-    for name, steps in (("01", first), ("02", second)):
-        write_jsonl(tmp_path / name / "metrics.jsonl", [asdict(step) for step in steps])
-    assert read_metrics(tmp_path) == [*first[:2], *second]
-
-
 def test_a_result_not_made_yet_is_named_with_what_tells_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"plan\.json: not there yet; `relaytune status`"):
         read_result(tmp_path / "plan.json", Plan)
-    assert read_metrics(tmp_path / "sessions") == []
 
 
 def test_a_file_that_is_another_result_is_refused_with_its_faults(tmp_path: Path) -> None:
@@ -161,12 +143,6 @@ def test_a_value_of_the_wrong_kind_is_refused_with_its_place(tmp_path: Path) -> 
     write_json(path, values)
     with pytest.raises(RunError, match=r"hardware\.num_cores: .*precision: "):
         read_result(path, Plan)
-
-
-def test_foreign_metrics_are_refused(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "01" / "metrics.jsonl", [asdict(STEP), {"loss": 1.0}])
-    with pytest.raises(RunError, match=r"metrics\.jsonl: not rows of TrainingStep .*1\.step: Field required"):
-        read_metrics(tmp_path)
 
 
 def test_a_damaged_result_is_refused_with_what_to_do(tmp_path: Path) -> None:

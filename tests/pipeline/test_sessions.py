@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file
 
 from command_line import files_below, refusal, relaytune, start, write_task
-from relaytune.core.results import read_metrics
+from relaytune.core.lineage import read_metrics
 from relaytune.core.run_folder import RunFolder
 
 pytestmark = [
@@ -45,8 +45,8 @@ def test_a_run_cut_into_sessions_ends_with_the_adapter_of_the_uninterrupted_one(
     one, other = (load_file(run.adapter / "adapter_model.safetensors") for run in (whole, cut))
     assert one.keys() == other.keys()
     assert all(one[name].equal(other[name]) for name in one)
-    its_steps = [(step.step, step.num_examples, step.train_loss) for step in read_metrics(cut.sessions)]
-    assert its_steps == [(step.step, step.num_examples, step.train_loss) for step in read_metrics(whole.sessions)]
+    its_steps = [(step.step, step.num_examples, step.train_loss) for step in read_metrics(cut)]
+    assert its_steps == [(step.step, step.num_examples, step.train_loss) for step in read_metrics(whole)]
     assert len(list(cut.handoffs.iterdir())) == 3
 
 
@@ -97,7 +97,7 @@ def test_sessions_of_a_past_that_was_given_up_leave_no_trace(tmp_path: Path) -> 
     shutil.rmtree(run.handoffs)
     assert relaytune(tmp_path / "task", "train", "recipe.yaml").returncode == 0
     assert [path.name for path in run.session_folders()] == ["01"]
-    assert [step.step for step in read_metrics(run.sessions)] == [1, 2, 3]
+    assert [step.step for step in read_metrics(run)] == [1, 2, 3]
 
 
 def test_a_run_whose_recipe_changed_between_sessions_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_whole_run_stops_where_the_session_does_and_says_how_it_goes_on(tmp_pa
 
 
 def _steps(run: RunFolder) -> list[tuple[int, int, float | None]]:
-    return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run.sessions)]
+    return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run)]
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])

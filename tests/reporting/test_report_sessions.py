@@ -7,14 +7,13 @@ from report_page import section
 
 from finished_run import build_run
 from relaytune.core.files import write_json, write_jsonl
-from relaytune.core.lineage import SessionRecord
-from relaytune.core.results import read_metrics
+from relaytune.core.lineage import SessionRecord, read_metrics
 from relaytune.reporting import write_report
 
 
 def test_the_sessions_of_a_run_stand_with_losses_on_both_sides_of_each_seam(tmp_path: Path) -> None:
     run = build_run(tmp_path / "tickets")
-    steps = read_metrics(run.sessions)
+    steps = read_metrics(run)
     seam, last = 60, steps[-1].step
     for number, (first, end) in enumerate(((0, seam), (seam, last)), start=1):
         record = SessionRecord(

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from relaytune.core.files import write_json, write_jsonl
-from relaytune.core.lineage import SessionRecord, read_sessions
-from relaytune.core.results import TrainingStep, read_metrics
+from relaytune.core.lineage import SessionRecord, read_metrics, read_sessions
+from relaytune.core.results import TrainingStep
 from relaytune.core.run_folder import METRICS, RunFolder
 from relaytune.training.manifest import Manifest
 from relaytune.training.relay import unpack_sessions
@@ -56,8 +56,8 @@ def test_a_session_given_up_here_makes_room_for_the_one_of_its_number_elsewhere(
     manifest = handed_on(tmp_path / "handoff", first, elsewhere)
     unpack_sessions(run, tmp_path / "handoff", manifest)
     assert read_sessions(run) == [first, elsewhere]
-    assert [step.step for step in read_metrics(run.sessions)] == list(range(1, 10))
-    assert [step.train_loss for step in read_metrics(run.sessions)] == [2.0] * 3 + [1.0] * 6
+    assert [step.step for step in read_metrics(run)] == list(range(1, 10))
+    assert [step.train_loss for step in read_metrics(run)] == [2.0] * 3 + [1.0] * 6
     assert not (run.session(2) / "environment.json").exists()  # of another machine
     assert (run.session(1) / "environment.json").exists()
 
@@ -67,5 +67,5 @@ def test_a_session_killed_between_its_handoff_and_its_record_gets_the_record(tmp
     told_here(run, record(1, 0, 3), up_to=6)
     unpack_sessions(run, tmp_path / "handoff", handed_on(tmp_path / "handoff", record(1, 0, 5)))
     assert read_sessions(run) == [record(1, 0, 5)]
-    assert [step.step for step in read_metrics(run.sessions)] == list(range(1, 6))
+    assert [step.step for step in read_metrics(run)] == list(range(1, 6))
     assert (run.session(1) / "environment.json").exists()

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json
 from relaytune.core.precision import Precision
-from relaytune.core.results import TrainingStep
-from relaytune.core.run_folder import RunFolder
+from relaytune.core.results import TrainingStep, read_steps
+from relaytune.core.run_folder import METRICS, RunFolder
 
 SEAM_STEPS = 5  # on either side, whose mean loss is compared: single steps have different rows
 
@@ -65,6 +65,20 @@ def read_sessions(run: RunFolder) -> list[SessionRecord]:
             f"{run.sessions}: not the sessions of this version of relaytune; another one trained this run. Use "
             "that one, or begin anew with another --runs."
         ) from error
+
+
+def read_metrics(run: RunFolder) -> list[TrainingStep]:
+    """The steps of all sessions of this run; a step that was lost and made again counts as made last.
+
+    Raises:
+        RunError: another version of relaytune wrote them.
+        DataError: a file is damaged.
+    """
+    steps: list[TrainingStep] = []
+    for folder in run.session_folders():
+        if (folder / METRICS).is_file() and (made := read_steps(folder / METRICS)):
+            steps = [step for step in steps if step.step < made[0].step] + made
+    return steps
 
 
 def stretches(records: Sequence[SessionRecord], steps: Sequence[TrainingStep]) -> list[Stretch]:

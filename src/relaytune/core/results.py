@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -259,18 +258,9 @@ def read_result(path: Path, kind: type[Record]) -> Record:
     return _read(path, read_json, TypeAdapter(kind), f"a {kind.__name__}")
 
 
-def read_metrics(sessions: Path) -> list[TrainingStep]:
-    """The steps of all sessions, from `sessions/*/metrics.jsonl`. A step that was lost and made again counts as made
-    last; a line that a killed session left half-written does not count. Raises as `read_result` does.
-    """
-    steps: dict[int, TrainingStep] = {}
-    for path in sorted(sessions.glob("[0-9]*/metrics.jsonl"), key=lambda path: int(path.parent.name)):
-        reader = partial(read_jsonl, may_be_cut=True)
-        of_session = _read(path, reader, TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
-        first = of_session[0].step if of_session else math.inf
-        steps = {number: step for number, step in steps.items() if number < first}
-        steps |= {step.step: step for step in of_session}
-    return list(steps.values())
+def read_steps(path: Path) -> list[TrainingStep]:
+    """The steps of one session's metrics.jsonl, without a line that was left half-written. Raises as `read_result`."""
+    return _read(path, partial(read_jsonl, may_be_cut=True), TypeAdapter(list[TrainingStep]), "rows of TrainingStep")
 
 
 def _read(path: Path, reader: Callable[[Path], Any], kind: TypeAdapter[Record], what: str) -> Record:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from relaytune.core.files import read_json, write_text
+from relaytune.core.lineage import read_metrics
 from relaytune.core.results import (
     EvaluationResult,
     TrainingResult,
     Verdict,
-    read_metrics,
     read_result,
     write_result,
 )
@@ -44,7 +44,7 @@ def _decide(job: Job) -> Sequence[Path]:
     run = job.run
     evaluation = read_result(run.evaluation, EvaluationResult)
     training = read_result(run.training, TrainingResult)
-    steps = read_metrics(run.sessions)
+    steps = read_metrics(run)
     verdict = decide(
         job.recipe, evaluation, training, steps, tuple(rule_history(job)), rule_changed_after_evaluation(job)
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from relaytune.core.errors import RelaytuneError, RunError
 from relaytune.core.files import sha256_of_file
-from relaytune.core.lineage import Stretch, read_sessions, stretches
-from relaytune.core.results import read_metrics, read_result
+from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
+from relaytune.core.results import read_result
 from relaytune.core.run_folder import Provenance
 from relaytune.pipeline.inputs import changed_inputs
 from relaytune.pipeline.job import Job
@@ -63,7 +63,7 @@ def lineage(job: Job) -> list[Stretch]:
     Raises:
         RunError: another version of relaytune wrote them.
     """
-    return stretches(read_sessions(job.run), read_metrics(job.run.sessions))
+    return stretches(read_sessions(job.run), read_metrics(job.run))
 
 
 def store_standing(job: Job) -> StoreStanding | None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
-from relaytune.core.lineage import Stretch, read_sessions, stretches
+from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import Example, Finding, Generation, Score, read_examples, read_generations
 from relaytune.core.results import (
@@ -21,7 +21,6 @@ from relaytune.core.results import (
     TrainingResult,
     TrainingStep,
     Verdict,
-    read_metrics,
     read_result,
 )
 from relaytune.core.run_folder import Provenance, RunFolder
@@ -75,7 +74,7 @@ def read_contents(run: RunFolder) -> RunContents:
         for path in sorted(run.provenance("check").parent.glob("*.json"))
         if path.stem not in ("report", "package")
     ]
-    steps = tuple(read_metrics(run.sessions))
+    steps = tuple(read_metrics(run))
     environment = run.last_session / "environment.json"
     return RunContents(
         recipe=load_recipe(run.recipe),

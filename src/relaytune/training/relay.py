@@ -10,8 +10,8 @@ from pathlib import Path
 
 from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
 from relaytune.core.files import read_json, read_jsonl, write_json, write_jsonl
+from relaytune.core.lineage import read_metrics
 from relaytune.core.model import require
-from relaytune.core.results import read_metrics
 from relaytune.core.run_folder import METRICS, RunFolder
 from relaytune.training.lease import Entry, Lease
 from relaytune.training.manifest import Manifest, handoffs_in, read_manifest
@@ -144,6 +144,6 @@ def unpack_sessions(run: RunFolder, folder: Path, manifest: Manifest) -> None:
 
 def _lost_steps(run: RunFolder, reached: int) -> int:
     """Steps made after the last handoff, as far as this folder, or the store's last sign of life, tells."""
-    made = max([reached, *(step.step for step in read_metrics(run.sessions))])
+    made = max([reached, *(step.step for step in read_metrics(run))])
     here = handoffs_in(run.handoffs)
     return max(0, made - int(here[-1].name)) if here else made

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from relaytune.core.contract import label_span
 from relaytune.core.counts import num_examples
 from relaytune.core.files import no_space_explained, write_json
-from relaytune.core.lineage import SessionRecord
+from relaytune.core.lineage import SessionRecord, read_metrics
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template, package_of
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import data_hash, read_examples
-from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_metrics, read_result, write_result
+from relaytune.core.results import Plan, TrainingResult, TrainingStep, read_result, write_result
 from relaytune.core.run_folder import METRICS, RunFolder, library_versions, now, relaytune_version, source_commit
 from relaytune.core.screen import Screen
 from relaytune.core.template import ChatTemplate, EncodedExample
@@ -213,7 +213,7 @@ class Session:
         # no moments either where every step so far was skipped
         if optimizer is not None and self.recipe.session.carry_moments and optimizer.state:
             moments = moments_of(optimizer, trainable(self.model))
-        folder, steps = self.run.handoffs / f"{progress.step:06d}", read_metrics(self.run.sessions)
+        folder, steps = self.run.handoffs / f"{progress.step:06d}", read_metrics(self.run)
         write_handoff(folder, self.model, manifest, progress.best_weights, moments, steps)
         write_json(self.run.session(self.number) / "session.json", record.model_dump(mode="json"))
         forget_older(self.run.handoffs)
