@@ -45,7 +45,7 @@ class StoreStanding:
     """What a store holds of a run, and who holds the run there."""
 
     url: str
-    last_step: int | None  # of the last published handoff; None where there is none
+    last_step: int | None  # of the last handoff that is there; None where there is none
     published_at: str
     holder: str  # the machine of a session that began and has not ended; empty where there is none
     silent_seconds: float  # since the holder was heard of
@@ -72,15 +72,14 @@ def store_standing(job: Job) -> StoreStanding | None:
     Raises:
         StoreError: it does not answer.
     """
-    from relaytune.training.lease import holder_of, read_log
+    from relaytune.training.lease import holder_of, latest_handoff, read_log
     from relaytune.training.store import Store
 
     if job.recipe.session.store is None:
         return None
     store = Store.of_run(job.recipe.session.store, job.run.path.name)
     _, entries = read_log(store)
-    handoff = next((entry for entry in reversed(entries) if entry.kind == "handoff"), None)
-    holder = holder_of(store, entries)
+    handoff, holder = latest_handoff(entries, store.names("handoffs")), holder_of(store, entries)
     return StoreStanding(
         store.url,
         handoff.step if handoff else None,
