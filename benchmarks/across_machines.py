@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from relaytune.core.lineage import Stretch, read_sessions, stretches
-from relaytune.core.results import TrainingResult, TrainingStep, read_metrics, read_result
+from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
+from relaytune.core.results import TrainingResult, TrainingStep, read_result
 from resume_bit_identical import command, run_in
 
 STEPS = 108
@@ -50,7 +50,7 @@ def line(seed: int, machines: tuple[tuple[str, str], ...], runs: Path, overrides
         end = STEPS * number // len(machines)
         said = session(device, runs, [*overrides, f"training.precision={precision}"], end if end < STEPS else None)
         probes += re.findall(r"probe's loss was ([\d.]+), and is ([\d.]+) here", said)
-    steps = read_metrics(run_in(runs).sessions)
+    steps = read_metrics(run_in(runs))
     trained = stretches(read_sessions(run_in(runs)), steps)
     result = read_result(run_in(runs).training, TrainingResult)
     assert result.num_steps == STEPS

@@ -40,23 +40,47 @@ def test_an_ordinary_run_has_a_plan_without_warnings(recipe_values: dict[str, An
         ({}, "float32"),
         ({"bfloat16_products": 299.0}, "float32"),
         ({"bfloat16_products": 300.0}, "bfloat16_products"),
-        ({"bfloat16": 1000.0, "float16": 1400.0}, "bfloat16"),  # float16 can overflow
-        ({"bfloat16": 90.0, "float16": 1400.0}, "float16"),  # a card that only emulates bfloat16
     ],
 )
-def test_auto_precision_is_chosen_by_measured_speed(
+def test_on_a_cpu_auto_precision_is_chosen_by_the_measured_speed_of_products(
     recipe_values: dict[str, Any], others: dict[Precision, float], precision: str
 ) -> None:
     machine = replace(LAPTOP, product_gflops={"float32": 200.0, **others})
     assert _plan(recipe_values, hardware=machine).precision == precision
 
 
+AMPERE: dict[Precision, float] = {"float32": 15_000.0, "bfloat16": 60_000.0, "float16": 62_000.0}
+TURING: dict[Precision, float] = {"float32": 4_000.0, "bfloat16": 2_000.0, "float16": 25_000.0}  # bfloat16 is emulated
+
+
+@pytest.mark.parametrize(
+    ("products", "model", "gpu_memory_gib", "precision"),
+    [
+        (AMPERE, SMOLLM2, 24.0, "float32"),  # so small that the card waits for its kernels
+        (AMPERE, MISTRAL, 80.0, "bfloat16"),  # float16 is no faster, and can overflow
+        (TURING, SMOLLM2, 15.0, "float32"),
+        (TURING, MISTRAL, 80.0, "float16"),
+        ({"float32": 15_000.0, "bfloat16": 15_000.0}, MISTRAL, 40.0, "bfloat16"),  # float32 does not fit
+    ],
+)
+def test_on_a_gpu_auto_precision_is_chosen_by_predicted_time_and_by_what_fits(
+    recipe_values: dict[str, Any],
+    products: dict[Precision, float],
+    model: ModelSize,
+    gpu_memory_gib: float,
+    precision: str,
+) -> None:
+    card = replace(LAPTOP, device="cuda", num_gpus=1, gpu_memory_gib=gpu_memory_gib, product_gflops=products)
+    plan = _plan(recipe_values, model=model, hardware=card)
+    assert plan.precision == precision, plan.precision_reason
+    assert ("does not fit" in plan.precision_reason) == (gpu_memory_gib == 40.0)
+
+
 def test_the_reason_for_a_precision_names_what_was_measured(recipe_values: dict[str, Any]) -> None:
     machine = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 700.0})
     reason = _plan(recipe_values, hardware=machine).precision_reason
-    assert "3.5 times" in reason
-    assert "float32 200, bfloat16_products 700" in reason
-    assert "not offered" in _plan(recipe_values).precision_reason
+    assert reason == "products, times as fast as in float32: bfloat16_products 3.5"
+    assert "no other one is offered" in _plan(recipe_values).precision_reason
 
 
 def test_a_precision_that_the_recipe_names_is_not_overruled(recipe_values: dict[str, Any]) -> None:

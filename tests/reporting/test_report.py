@@ -296,7 +296,7 @@ def test_plan_and_measurement_stand_side_by_side(run: RunFolder) -> None:
 def test_losses_that_are_not_numbers_are_counted(run: RunFolder) -> None:
     metrics = run.session(1) / "metrics.jsonl"
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    rows[3]["train_loss"] = rows[4]["train_loss"] = float("nan")
+    rows[3]["train_loss"] = rows[4]["train_loss"] = None
     write_jsonl(metrics, rows)
     assert "2 steps had a training loss that is not a number" in section(run, "losses")
     assert (

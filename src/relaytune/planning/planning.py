@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from relaytune.core.counts import num_steps
 from relaytune.core.errors import MachineError
+from relaytune.core.precision import Precision
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize, Plan
 from relaytune.planning.duration import evaluation_seconds, training_seconds
@@ -52,12 +53,21 @@ def make_plan(
     prefix, longest_own = data.shared_prefix_tokens, data.longest_tokens - data.shared_prefix_tokens
     supervised_share = data.supervised_tokens_train / data.own_tokens_train
 
-    def peak_gib(tokens: int) -> float:
+    def peak_gib(tokens: int, precision: Precision) -> float:
         supervised = round(supervised_share * (tokens - prefix))
         return peak_training_memory_gib(model, hardware.device, precision, tokens, prefix, longest_own, supervised)
 
-    precision, reason = choose_precision(recipe.training.precision, hardware)
-    max_tokens = largest_micro_batch_tokens(model, hardware, precision, prefix, longest_own, supervised_share)
+    def most_tokens(precision: Precision) -> int:
+        return largest_micro_batch_tokens(model, hardware, precision, prefix, longest_own, supervised_share)
+
+    def seconds(precision: Precision) -> float:
+        return training_seconds(recipe, data, model, hardware, precision, most_tokens(precision))
+
+    def fits(precision: Precision) -> bool:
+        return peak_gib(data.longest_tokens, precision) < SAFE_SHARE * available_memory_gib(hardware)
+
+    precision, reason = choose_precision(recipe.training.precision, hardware, seconds, fits)
+    max_tokens = most_tokens(precision)
     largest_step = prefix + recipe.training.examples_per_step * longest_own
     plan = Plan(
         hardware=hardware,
@@ -67,14 +77,14 @@ def make_plan(
         precision_reason=reason,
         num_steps=num_steps(data.num_train, recipe.training.num_epochs, recipe.training.examples_per_step),
         max_tokens_per_micro_batch=max_tokens,
-        peak_memory_gib=peak_gib(min(max_tokens, largest_step)),
+        peak_memory_gib=peak_gib(min(max_tokens, largest_step), precision),
         disk_gib=4 * (model.num_parameters + ADAPTER_COPIES * model.num_lora_parameters) / GIB,
-        training_seconds=training_seconds(recipe, data, model, hardware, precision, max_tokens),
+        training_seconds=seconds(precision),
         evaluation_seconds=evaluation_seconds(recipe, data, model, hardware),
         smallest_detectable_difference=detectable_difference,
         warnings=(),
     )
-    return replace(plan, warnings=tuple(_warnings(plan, peak_gib(data.longest_tokens))))
+    return replace(plan, warnings=tuple(_warnings(plan, peak_gib(data.longest_tokens, precision))))
 
 
 def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:

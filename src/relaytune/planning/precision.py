@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from relaytune.core.precision import Precision
 from relaytune.core.results import Hardware
 
-WORTHWHILE_SPEEDUP = 1.5  # of products alone; below it the more exact ones are preferred
+WORTHWHILE_SPEEDUP = 1.5  # below it the more exact ones are preferred
 INEXACT: tuple[Precision, ...] = ("bfloat16_products", "bfloat16", "float16")  # float16 last: it can overflow
 
 
-def choose_precision(asked: Literal["auto"] | Precision, hardware: Hardware) -> tuple[Precision, str]:
-    """The precision to train in, and the reason in words. What the recipe asks for is never overruled."""
+def choose_precision(
+    asked: Literal["auto"] | Precision,
+    hardware: Hardware,
+    training_seconds: Callable[[Precision], float],
+    fits: Callable[[Precision], bool],
+) -> tuple[Precision, str]:
+    """The precision to train in, and the reason in words. What the recipe asks for is never overruled.
+
+    Args:
+        asked: training.precision of the recipe.
+        hardware: this machine.
+        training_seconds: predicted for a precision.
+        fits: whether a step fits into memory in a precision.
+    """
     if asked != "auto":
         return asked, f"the recipe says so (training.precision: {asked})"
-    speeds = hardware.product_gflops
-    offered: list[Precision] = ["float32", *(name for name in INEXACT if name in speeds)]
+    products = hardware.product_gflops
+
+    def speedup(precision: Precision) -> float:
+        # a small model on a GPU waits for its kernels to be started, however fast they are
+        if hardware.device == "cuda":
+            return training_seconds("float32") / training_seconds(precision)
+        return products[precision] / products["float32"]
+
+    offered: list[Precision] = ["float32", *(name for name in INEXACT if name in products)]
     if len(offered) == 1:
-        return "float32", "faster products than float32's are not offered on this machine"
-    chosen = offered[0]
-    for name in offered[1:]:
-        if speeds[name] >= WORTHWHILE_SPEEDUP * speeds[chosen]:
+        return "float32", "no other one is offered on this machine"
+    fitting = [name for name in offered if fits(name)] or offered
+    chosen = fitting[0]
+    for name in fitting[1:]:
+        if speedup(name) >= WORTHWHILE_SPEEDUP * speedup(chosen):
             chosen = name
-    measured = ", ".join(f"{name} {speeds[name]:,.0f}" for name in offered)
+    what = "training" if hardware.device == "cuda" else "products"
+    speeds = ", ".join(f"{name} {speedup(name):.1f}" for name in offered[1:])
+    why = f"{what}, times as fast as in float32: {speeds}"
+    if "float32" not in fitting:
+        return chosen, f"float32 does not fit into memory; {why}"
     if chosen == "float32":
-        why = f"below {WORTHWHILE_SPEEDUP:g} times its speed, others are not worth their rounding"
-    else:
-        why = f"{speeds[chosen] / speeds['float32']:.1f} times as fast as float32"
-    return chosen, f"{why} (products, GFLOP/s: {measured})"
+        return chosen, f"{why}; below {WORTHWHILE_SPEEDUP:g} not worth the rounding"
+    return chosen, why
 
 
 def product_gflops(hardware: Hardware, precision: Precision) -> float:

@@ -120,13 +120,9 @@ def loss_chart(
     Losses that are no numbers are left out; the caller counts them. Empty where nothing is left to draw.
     """
     train = _thinned([(s.num_examples, s.train_loss) for s in steps if s.train_loss is not None])
-    validation = [
-        (s.num_examples, s.validation_loss)
-        for s in steps
-        if s.validation_loss is not None and math.isfinite(s.validation_loss)
-    ]
+    validation = [(s.num_examples, s.validation_loss) for s in steps if s.validation_loss is not None]
     no_start = not validation or validation[0][0] > 0
-    if no_start and first_validation_loss is not None and math.isfinite(first_validation_loss):
+    if no_start and first_validation_loss is not None:
         validation.insert(0, (0, first_validation_loss))
     if not train and not validation:
         return ""

@@ -15,7 +15,8 @@ from relaytune.core.precision import LossScale, Precision
 
 EARLY_STEPS = 100
 MOST_SKIPPED = 0.10  # of the early steps
-FINDING_THE_SCALE = 5  # skipped steps that say nothing yet: the scale begins high and halves
+FIRST_SCALE = 2.0**13  # torch's own, 2**16, skipped the first two steps of each run of SmolLM2
+FINDING_THE_SCALE = 5  # skipped steps that say nothing yet: the scale is being found
 
 
 OVERFLOWING = (
@@ -40,7 +41,7 @@ class LossScaling:
     """torch's GradScaler, which does nothing outside float16, and the count of what it skipped in this session."""
 
     def __init__(self, precision: Precision, device: str, scale: LossScale | None) -> None:
-        self.scaler = torch.amp.GradScaler(device, enabled=precision == "float16")
+        self.scaler = torch.amp.GradScaler(device, init_scale=FIRST_SCALE, enabled=precision == "float16")
         self._skipped_with_loss = self._skipped_without_loss = 0
         if scale is not None and self.scaler.is_enabled():
             state = self.scaler.state_dict()
