@@ -1,8 +1,9 @@
-"""What tests of several parts share: a small recipe that is valid as it stands, and a real S3 server on loopback."""
+"""What tests of several parts share: a small recipe that is valid as it stands, and stores on loopback: S3 and GCS."""
 
 from __future__ import annotations
 
 import copy
+import http
 import itertools
 import logging
 import threading
@@ -109,3 +110,42 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{next(_buckets)}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return f"s3://{bucket}/runs"
+
+
+@pytest.fixture(scope="session")
+def gs_server() -> Iterator[str]:
+    """The address of an emulator of Google Cloud Storage."""
+    from gcp_storage_emulator.handlers import objects
+    from gcp_storage_emulator.server import create_server
+
+    insert = objects._multipart_upload
+
+    def insert_if_absent(request: Any, response: Any, storage: Any) -> None:
+        """What the emulator leaves out: a file that must not exist yet (ifGenerationMatch=0)."""
+        name = request.data["meta"]["name"]
+        there = any(file["name"] == name for file in storage.get_file_list(request.params["bucket_name"], name)[0])
+        if there and request.query.get("ifGenerationMatch") == ["0"]:
+            response.status = http.HTTPStatus.PRECONDITION_FAILED
+        else:
+            insert(request, response, storage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "_multipart_upload", insert_if_absent)
+        patch.setattr(logging.getLogger("gcp_storage_emulator"), "disabled", True)
+        server = create_server("127.0.0.1", 0, in_memory=True)
+        server.start()
+        host, port = server._api._httpd.socket.getsockname()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def gs(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in a GCS bucket; the environment, also of commands, leads there."""
+    import gcsfs
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gs_server)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # whose credentials the emulator does not ask for
+    bucket = f"bucket-{next(_buckets)}"
+    gcsfs.GCSFileSystem(skip_instance_cache=True).mkdir(bucket)
+    return f"gs://{bucket}/runs"

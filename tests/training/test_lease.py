@@ -20,9 +20,9 @@ from relaytune.training.store import Store
 from small_handoff import small_handoff
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "gs"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "store") if request.param == "folder" else str(request.getfixturevalue("s3"))
+    return str(tmp_path / "store") if request.param == "folder" else str(request.getfixturevalue(request.param))
 
 
 def session(url: str, name: str) -> Lease:
@@ -33,7 +33,7 @@ _dead: list[AbstractContextManager[None]] = []  # collected, a context would be 
 
 
 @pytest.fixture(autouse=True)
-def _dead_are_buried() -> Iterator[None]:
+def _dead_are_buried(url: str) -> Iterator[None]:  # noqa: ARG001, its environment must still be there
     """Sessions that died are ended when their test is over: as Python exits, their store answers no more."""
     yield
     while _dead:
@@ -134,8 +134,8 @@ def test_a_half_uploaded_handoff_is_never_offered_and_is_cleared_away(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dying, "_append", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(dying, "_append", killed)
         dying.publish(small_handoff(tmp_path / "dying", 6), 6)
     assert len(dying.store.names("handoffs")) == 2
     fall_silent(url, "dying")
@@ -225,10 +225,25 @@ def test_a_store_that_does_not_answer_stops_no_training_and_gets_the_next_handof
         with monkeypatch.context() as patch:
             patch.setattr("relaytune.training.relay.BRIEF_PATIENCE_SECONDS", 0.1)
             patch.setattr(lease.store._files, "put_file", down)
-            relay.send(small_handoff(tmp_path / "here", 3), 3, last=False)
+            relay.send(small_handoff(tmp_path / "here", 3), 3, last=False, seconds_left=60)
         assert relay.unpublished is not None
         assert told[0].startswith(f"Not published, kept in {tmp_path / 'here' / '000003'}: ")
-        relay.send(small_handoff(tmp_path / "here", 6), 6, last=False)
+        relay.send(small_handoff(tmp_path / "here", 6), 6, last=False, seconds_left=60)
         assert relay.unpublished is None
     assert (entry := session(url, "later").last_handoff) is not None
     assert entry.step == 6
+
+
+def test_the_last_handoff_is_not_tried_beyond_the_limit_of_the_session(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (lease := session(url, "first")).held():
+        relay = Relay(RunFolder(tmp_path / "run"), lease, lambda _: None, lost_steps=0)
+
+        def down(*_: object, **__: object) -> None:
+            raise ConnectionError("down")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lease.store._files, "put_file", down)
+            relay.send(small_handoff(tmp_path / "here", 3), 3, last=True, seconds_left=0.1)
+    assert "no success in 0 s" in str(relay.unpublished)

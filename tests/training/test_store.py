@@ -1,4 +1,4 @@
-"""The store on a folder and on a real S3 server (moto) on loopback. gs:// and hf:// cannot be had here."""
+"""The store on a folder, on a real S3 server (moto) and on an emulator of GCS on loopback. hf:// cannot be had here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from relaytune.core.errors import HandoffError, StoreError
 from relaytune.training.store import Store
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "gs"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("s3")
+    url = str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue(request.param)
     return Store(url, patience_seconds=5)
 
 

@@ -47,7 +47,12 @@ class Clock:
         if self.signalled:
             return "signal"
         needed = MARGIN * (self._longest_step + self._longest_save)
-        return "limit" if time.monotonic() - self._began + needed > self._limit else None
+        return "limit" if needed > self.seconds_left else None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the session's limit; may be infinite."""
+        return self._limit - (time.monotonic() - self._began)
 
     def must_save(self) -> bool:
         """Whether the last save is too long ago."""

@@ -35,17 +35,19 @@ class Relay:
         if self.lease is not None:
             self.lease.step = step
 
-    def send(self, folder: Path, step: int, last: bool) -> None:
+    def send(self, folder: Path, step: int, last: bool, seconds_left: float) -> None:
         """Publish a handoff. A store that does not answer stops no training: the handoff waits in the run folder.
 
-        The session's last handoff is tried for long, the others briefly: training waits meanwhile.
+        The session's last handoff is tried for long, but not beyond the session's limit; the others briefly: training
+        waits meanwhile.
 
         Raises:
             HandoffError: another session has gone on with the run.
         """
         if self.lease is None:
             return
-        self.lease.store.patience_seconds = PATIENCE_SECONDS if last else BRIEF_PATIENCE_SECONDS
+        longest = PATIENCE_SECONDS if last else BRIEF_PATIENCE_SECONDS
+        self.lease.store.patience_seconds = max(0.0, min(longest, seconds_left))
         try:
             self.lease.publish(folder, step)
             self.unpublished = None

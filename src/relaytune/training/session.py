@@ -76,9 +76,9 @@ def train(recipe: Recipe, run: RunFolder, screen: Screen, began: float) -> tuple
                 unpack_sessions(run, *found)
             screen.say(_begins(arrival, plan))
             session = Session(
-                recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows), relay, session_id
+                recipe, run, plan, identity, model, arrival, validation_rows, len(train_rows), relay, clock, session_id
             )
-            trained = session.train(train_rows, clock, screen)
+            trained = session.train(train_rows, screen)
     result = session.result(trained, shown)
     if result is None:
         where = run.handoffs if store is None or relay.unpublished else f"{store} and {run.handoffs}"
@@ -110,6 +110,7 @@ class Session:
     validation: Sequence[EncodedExample]
     num_rows: int
     relay: Relay
+    clock: Clock
     id: str
 
     def __post_init__(self) -> None:
@@ -126,13 +127,13 @@ class Session:
             return
         write_json(self.run.session(self.number) / "environment.json", _environment(self.plan, self.recipe))
 
-    def train(self, train: Sequence[EncodedExample], clock: Clock, screen: Screen) -> Trained:
+    def train(self, train: Sequence[EncodedExample], screen: Screen) -> Trained:
         """Train until the run's end, the session's limit or a signal."""
         from relaytune.training.arriving import PROBED
         from relaytune.training.handoff import write_adapter
         from relaytune.training.loop import train_adapter
 
-        latest = ""
+        latest, clock = "", self.clock
         with (
             clock.listening(),
             screen.bar("training", self.plan.num_steps) as bar,
@@ -217,7 +218,7 @@ class Session:
         write_handoff(folder, self.model, manifest, progress.best_weights, moments, steps)
         write_json(self.run.session(self.number) / "session.json", record.model_dump(mode="json"))
         forget_older(self.run.handoffs)
-        self.relay.send(folder, progress.step, last=self.ended != "not yet")
+        self.relay.send(folder, progress.step, self.ended != "not yet", self.clock.seconds_left)
 
     @contextlib.contextmanager
     def _metrics(self) -> Iterator[TextIO]:
