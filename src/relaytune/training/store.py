@@ -41,11 +41,15 @@ class Store:
         self.url = url.rstrip("/")
         self._protocol = protocol
         self.patience_seconds = patience_seconds
-        # what another session has written must be seen at once
-        fresh = {"use_listings_cache": False, "skip_instance_cache": True}
-        options: dict[str, Any] = {} if protocol == "file" else fresh
+        options: dict[str, Any] = {}
+        if protocol != "file":  # what another session has written must be seen at once
+            options = {"use_listings_cache": False, "skip_instance_cache": True}
+        if protocol == "s3":  # botocore's and s3fs's own trying again would go on for a minute whatever our patience
+            options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10}
         place = str(Path(url).expanduser().absolute()) if "://" not in url else url
         self._files, self._root = fsspec.core.url_to_fs(place, **options)
+        if protocol == "s3":
+            self._files.retries = 1
 
     @staticmethod
     def of_run(url: str, run: str) -> Store:
