@@ -88,6 +88,14 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _stores_answer_at_once(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That they do not hold this run, or that keys are missing."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gs_server)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
 def put_secrets(tmp_path: Path, **secrets: str) -> None:
     for folder in ("modules", "modules/google/colab"):
         (tmp_path / folder / "vault.json").write_text(json.dumps(secrets))
@@ -250,6 +258,13 @@ def test_a_folder_as_a_store_is_said_to_end_with_the_machine(home: Path) -> None
     assert "session.store is the folder /mnt/store: unless" in done.stdout
 
 
+def test_a_store_that_cannot_be_read_from_here_is_said(home: Path) -> None:
+    done = relaytune(home, "notebook", "recipe.yaml", "--for", "kaggle", *_options(STORE))
+    assert done.returncode == 0
+    assert "The store cannot be read from here" in done.stdout
+    assert "NoCredentialsError" in done.stdout
+
+
 def test_a_handoff_made_under_another_contract_is_refused_where_the_label_weighs_more(home: Path) -> None:
     weight = "training.label_weight=5"
     recipe = load_recipe(home / "recipe.yaml", [weight])
@@ -396,6 +411,9 @@ class TestSessions:
         about = cell(read(path), "about").source
         assert "The run stands at step 1 of 3. Session 1 (new) on " in about
         assert "and ended (limit)." in about
+
+        shutil.rmtree(home / "runs" / "tickets" / "handoffs")  # as if another machine had trained it
+        assert cell(read(make(home, "kaggle", store)), "about").source == about
 
         def refused(*changes: str) -> str:
             command = relaytune(home, "notebook", "recipe.yaml", "--for", "kaggle", *_options(store, *changes))

@@ -134,9 +134,10 @@ def test_a_half_uploaded_handoff_is_never_offered_and_is_cleared_away(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(dying, "_append", killed)
-        dying.publish(small_handoff(tmp_path / "dying", 6), 6)
+        with pytest.raises(KeyboardInterrupt):
+            dying.publish(small_handoff(tmp_path / "dying", 6), 6)
     assert len(dying.store.names("handoffs")) == 2
     fall_silent(url, "dying")
     with (later := session(url, "later")).held():

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from relaytune.core.errors import RunError, UsageError
+from relaytune.core.errors import MachineError, RunError, StoreError, UsageError
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import Plan, read_result
 from relaytune.notebooks.notebook import NextSession, Notebook, write_notebook
@@ -14,6 +14,8 @@ from relaytune.notebooks.platforms import Platform, survives
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import DONE, NOT_MADE, standing
 from relaytune.training.manifest import Manifest, handoffs_in, read_manifest, refuse_foreign, training_settings
+
+PATIENCE_SECONDS = 5.0  # with a store that is only asked where the run stands
 
 
 def write_next_session(job: Job, platform: Platform) -> Notebook:
@@ -67,11 +69,12 @@ def _refuse_what_stays_here(job: Job, platform: Platform) -> None:
 
 
 def _last_handoff(job: Job, rows_are_frozen: bool) -> Manifest | None:
-    """The manifest of the last handoff in this folder, if it belongs to this recipe and these rows."""
-    folders = handoffs_in(job.run.handoffs)
-    if not folders:
+    """The manifest of the run's last handoff, here or in the store, if it belongs to this recipe and these rows."""
+    found = [(str(folder), read_manifest(folder)) for folder in handoffs_in(job.run.handoffs)[-1:]]
+    found += _published(job)
+    if not found:
         return None
-    manifest = read_manifest(folders[-1])
+    where, manifest = max(found, key=lambda place: place[1].step)
     # weights and template are compared where the base model is
     ours: dict[str, Any] = {
         "lora": job.recipe.lora.model_dump(mode="json"),
@@ -82,8 +85,28 @@ def _last_handoff(job: Job, rows_are_frozen: bool) -> Manifest | None:
             "training_rows": data_hash(read_examples(job.run.train)),
             "validation_rows": data_hash(read_examples(job.run.validation)),
         }
-    refuse_foreign(folders[-1], manifest, manifest.identity.model_copy(update=ours))
+    refuse_foreign(where, manifest, manifest.identity.model_copy(update=ours))
     return manifest
+
+
+def _published(job: Job) -> list[tuple[str, Manifest]]:
+    """The last handoff in the store, where a session on another machine may have left it. The store need not be within
+    reach of this machine, only of the notebook's.
+    """
+    from relaytune.training.lease import last_manifest
+    from relaytune.training.store import Store
+
+    assert job.recipe.session.store is not None
+    try:
+        store = Store.of_run(job.recipe.session.store, job.run.path.name)
+        store.patience_seconds = PATIENCE_SECONDS
+        last = last_manifest(store)
+    except (StoreError, MachineError) as error:
+        job.screen.say(
+            f"The store cannot be read from here, so the notebook tells where {job.run.path} stands. {error}"
+        )
+        return []
+    return [last] if last else []
 
 
 def _stands(job: Job, manifest: Manifest | None) -> str:

@@ -62,7 +62,7 @@ def find_handoff(handoffs: Path, ours: Identity, store: str | None = None) -> tu
     folder = found[-1]
     try:
         manifest = read_manifest(folder)
-        refuse_foreign(folder, manifest, ours)
+        refuse_foreign(str(folder), manifest, ours)
     except HandoffError as error:
         earlier = f"delete {folder} to go on from {found[-2].name}" if found[1:] else f"delete {folder} to begin anew"
         if store:

@@ -22,9 +22,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from relaytune.core.errors import HandoffError, RelaytuneError, StoreError
-from relaytune.core.files import folder_replaced, sha256_of_file
+from relaytune.core.files import folder_replaced, sha256_of_bytes, sha256_of_file
 from relaytune.core.run_folder import now
-from relaytune.training.manifest import KEPT, MANIFEST, read_manifest
+from relaytune.training.manifest import KEPT, MANIFEST, Manifest, parse_manifest, read_manifest
 from relaytune.training.store import Store
 
 HEARD_EVERY_SECONDS = 60.0
@@ -196,6 +196,24 @@ def holder_of(store: Store, entries: list[Entry]) -> Holder | None:
         return None
     heard: dict[str, Any] = json.loads(store.read(f"heard/{last.session}.json") or b"{}")
     return Holder(last, time.time() - heard.get("at", float("-inf")), heard.get("step", 0))
+
+
+def last_manifest(store: Store) -> tuple[str, Manifest] | None:
+    """Where the run's last handoff lies in its store, and what it says of itself; None where there is none.
+
+    Raises:
+        HandoffError: it is damaged there.
+        StoreError: the store does not answer.
+    """
+    _, entries = read_log(store)
+    entry = latest_handoff(entries, store.names("handoffs"))
+    if entry is None:
+        return None
+    name = f"handoffs/{entry.folder}/{MANIFEST}"
+    where, content = f"{store.url}/{name}", store.read(name)
+    if content is None or sha256_of_bytes(content) != entry.manifest_sha256:
+        raise HandoffError(f"{where}: missing or damaged there: it is not what was published.")
+    return where, parse_manifest(content, where)
 
 
 def latest_handoff(entries: list[Entry], there: Collection[str]) -> Entry | None:

@@ -105,21 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise HandoffError(f"{folder}: no {MANIFEST} in it: not a handoff, or one that was never completed.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON's and UTF-8's errors are both
-        raise HandoffError(f"{path}: not readable as JSON ({error}): cut short or altered.") from error
-    written = values.get("format") if isinstance(values, dict) else None
-    if isinstance(written, int) and written > FORMAT:
-        raise HandoffError(
-            f"{path}: format {written}; this relaytune knows formats up to {FORMAT}. Install the version that wrote it "
-            f"({values.get('relaytune', 'a newer one')}), or a newer one."
-        )
-    try:
-        manifest = Manifest.model_validate(values)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
-        raise HandoffError(f"{path}: not a manifest of format {FORMAT} ({wrong}).") from error
+    manifest = parse_manifest(path.read_bytes(), str(path))
     present = {file.name for file in folder.iterdir() if file.name != MANIFEST and not file.name.startswith(".")}
     faults = [
         *(f"{name} is missing" for name in sorted(manifest.files.keys() - present)),
@@ -135,7 +121,30 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def refuse_foreign(folder: Path, manifest: Manifest, ours: Identity) -> None:
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest that a file holds; `where` it lies, for messages.
+
+    Raises:
+        HandoffError: it is no manifest, or one of a newer format.
+    """
+    try:
+        values = json.loads(content)
+    except ValueError as error:  # JSON's and UTF-8's errors are both
+        raise HandoffError(f"{where}: not readable as JSON ({error}): cut short or altered.") from error
+    written = values.get("format") if isinstance(values, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise HandoffError(
+            f"{where}: format {written}; this relaytune knows formats up to {FORMAT}. Install the version that wrote "
+            f"it ({values.get('relaytune', 'a newer one')}), or a newer one."
+        )
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        raise HandoffError(f"{where}: not a manifest of format {FORMAT} ({wrong}).") from error
+
+
+def refuse_foreign(where: str, manifest: Manifest, ours: Identity) -> None:
     """Refuse a handoff that belongs to another run than this recipe's.
 
     Raises:
@@ -149,7 +158,7 @@ def refuse_foreign(folder: Path, manifest: Manifest, ours: Identity) -> None:
     if manifest.identity.weights != ours.weights and manifest.identity.base_model != ours.base_model:
         faults.append(f"another base model or revision{_difference(manifest.identity.base_model, ours.base_model)}")
     if faults:
-        raise HandoffError(_listed(f"{folder}: made with", faults))
+        raise HandoffError(_listed(f"{where}: made with", faults))
 
 
 def _difference(theirs: Any, ours: Any) -> str:

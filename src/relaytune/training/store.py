@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -50,6 +51,9 @@ class Store:
         self._files, self._root = fsspec.core.url_to_fs(place, **options)
         if protocol == "s3":
             self._files.retries = 1
+        logging.getLogger(store_kind(url).package).setLevel(
+            logging.CRITICAL
+        )  # gcsfs logs tracebacks of what it retries
 
     @staticmethod
     def of_run(url: str, run: str) -> Store:
@@ -174,6 +178,8 @@ class Store:
                 advice = "Check the address and your rights there."
                 raise StoreError(f"{self.url}: {what}: {_said(error)}. {advice}") from error
             except Exception as error:  # every kind of store has errors of its own
+                if "Credentials" in type(error).__name__:
+                    raise StoreError(f"{self.url}: {what}: {_said(error)}") from error
                 if time.monotonic() - begun + wait > self.patience_seconds:
                     raise StoreError(
                         f"{self.url}: {what}: no success in {time.monotonic() - begun:.0f} s; the last answer was: "
