@@ -83,6 +83,7 @@ def test_the_lease_of_a_dead_session_expires_and_tells_how_far_it_came(url: str)
     with later.held():
         pass
     assert holder_of(later.store, read_log(later.store)[1]) is None
+    assert later.store.names("heard") == []
 
 
 def test_a_slow_session_that_wakes_up_cannot_overwrite(url: str, tmp_path: Path) -> None:

@@ -74,7 +74,13 @@ class Lease:
                 f"lease expires when nothing is heard of it for {EXPIRES_SECONDS:.0f} s."
             )
         self._be_heard()
-        self._append(Entry(kind="begun", session=self.session, machine=self.machine, at=now()))
+        try:
+            self._append(Entry(kind="begun", session=self.session, machine=self.machine, at=now()))
+        except HandoffError:
+            self._forget_heard(self.session)
+            raise
+        if self.before:  # dead: nobody reads any more when it was heard of
+            self._forget_heard(self.before.entry.session)
         thread = threading.Thread(target=self._keep_being_heard, daemon=True)
         thread.start()
         try:
@@ -84,7 +90,7 @@ class Lease:
             thread.join(timeout=5)
             with suppress(RelaytuneError):  # fenced off, or out of reach: the lease expires by itself
                 self._append(Entry(kind="ended", session=self.session, machine=self.machine, at=now()))
-                self.store.remove(f"heard/{self.session}.json")
+                self._forget_heard(self.session)
 
     def fetch(self, entry: Entry, into: Path) -> Path:
         """Bring a handoff into the folder `into`, unless it is there already; returns its place.
@@ -156,6 +162,10 @@ class Lease:
     def _be_heard(self) -> None:
         heard = json.dumps({"at": time.time(), "step": self.step})
         self.store.write(f"heard/{self.session}.json", heard.encode())
+
+    def _forget_heard(self, session: str) -> None:
+        with suppress(StoreError):
+            self.store.remove(f"heard/{session}.json")
 
     def _keep_being_heard(self) -> None:
         while not self._stop.wait(HEARD_EVERY_SECONDS):
