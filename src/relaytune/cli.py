@@ -351,7 +351,7 @@ def _session_lines(stretch: Stretch) -> list[str]:
             f"learning rate {stretch.first_rate:.2e} → {stretch.last_rate:.2e}"
         )
     if stretch.skipped_steps:
-        lines.append(f"    {stretch.skipped_steps} steps were skipped, as their gradients overflowed in float16")
+        lines.append(f"    skipped steps, whose gradients overflowed in float16: {stretch.skipped_steps}")
     if record.lost_steps:
         lines.append(f"    {record.lost_steps} steps of the session before were lost and made again")
     return lines

@@ -64,17 +64,18 @@ def find_model(choice: BaseModelChoice, tell: Callable[[str], None] = lambda _: 
     return ModelFolder(source, _fingerprint(source))
 
 
-def require(*packages: str) -> None:
-    """Say what to install where a package is missing.
+def require(*packages: str, extra: str = "train") -> None:
+    """Say which extra of relaytune to install where a package is missing.
 
     Raises:
         MachineError: at least one of the packages is not installed.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
+        first = " (on a machine without a GPU ask for the CPU build of torch first)" if extra == "train" else ""
         raise MachineError(
-            f"{', '.join(missing)}: not installed, and this step runs the model. Install with: "
-            "pip install 'relaytune[train]' (on a machine without a GPU ask for the CPU build of torch first)."
+            f"{', '.join(missing)}: not installed, and this step needs it. Install with: "
+            f"pip install 'relaytune[{extra}]'{first}."
         )
 
 

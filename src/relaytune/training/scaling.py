@@ -21,7 +21,7 @@ FINDING_THE_SCALE = 5  # skipped steps that say nothing yet: the scale is being 
 
 OVERFLOWING = (
     "What this base model computes exceeds the largest value of float16 (65,504), whatever the scale. Go on with "
-    "training.precision=bfloat16 on a card that has it, or with float32; the last handoff stays good."
+    "training.precision=bfloat16 on a card that has it, or with float32; what was handed on stays good."
 )
 
 
@@ -87,5 +87,5 @@ class LossScaling:
         return (
             f"Their gradients overflow in float16 even with the loss scaled by {self.scaler.get_scale():g} only. Lower "
             f"training.learning_rate (now {learning_rate:g}; that begins another run), or go on with "
-            "training.precision=float32; the last handoff stays good."
+            "training.precision=float32; what was handed on stays good."
         )

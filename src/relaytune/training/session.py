@@ -330,9 +330,15 @@ def _begins(arrival: Arrival, plan: Plan) -> str:
     last, step = arrival.lineage[-1], arrival.progress.step
     inherited = "adapter, place in the data, schedule" + (" and the optimizer's moments" if arrival.moments else "")
     how = "" if arrival.moments else " The optimizer is fresh, and the learning rate is re-warmed."
-    replanned = ""
-    if last.precision != plan.precision:
-        replanned = f" Re-planned: precision {plan.precision}, {last.precision} there."
+    changes = [
+        f"{name} {here}, {there} there"
+        for name, here, there in (
+            ("device", plan.hardware.device, last.device),
+            ("precision", plan.precision, last.precision),
+        )
+        if here != there
+    ]
+    replanned = f" Re-planned: {'; '.join(changes)}." if changes else ""
     return (
         f"Start: {arrival.start} after step {step} of {plan.num_steps}; session {last.number} on {last.machine} saved "
         f"it at {last.saved_at}. Inherited and verified: {inherited} (the probe's loss was {arrival.probe_saved:.6f}, "

@@ -37,7 +37,8 @@ class Store:
     def __init__(self, url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         import fsspec
 
-        require(store_kind(url).package)
+        kind = store_kind(url)
+        require(kind.package, extra=kind.extra)
         protocol = urlsplit(url).scheme or "file"
         self.url = url.rstrip("/")
         self._protocol = protocol
@@ -51,9 +52,7 @@ class Store:
         self._files, self._root = fsspec.core.url_to_fs(place, **options)
         if protocol == "s3":
             self._files.retries = 1
-        logging.getLogger(store_kind(url).package).setLevel(
-            logging.CRITICAL
-        )  # gcsfs logs tracebacks of what it retries
+        logging.getLogger(kind.package).setLevel(logging.CRITICAL)  # gcsfs logs tracebacks of what it retries
 
     @staticmethod
     def of_run(url: str, run: str) -> Store:
