@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from command_line import files_below, refusal, relaytune, start, write_task
@@ -48,6 +49,23 @@ def test_a_run_cut_into_sessions_ends_with_the_adapter_of_the_uninterrupted_one(
     its_steps = [(step.step, step.num_examples, step.train_loss) for step in read_metrics(cut)]
     assert its_steps == [(step.step, step.num_examples, step.train_loss) for step in read_metrics(whole)]
     assert len(list(cut.handoffs.iterdir())) == 3
+
+
+def test_a_run_begun_in_float16_goes_on_in_float32(tmp_path: Path) -> None:
+    run = task(tmp_path / "task")
+    begun = ("train", "recipe.yaml", "--set", "training.precision=float16", "--set", "session.limit=1s")
+    assert relaytune(tmp_path / "task", *begun).returncode == 0
+    (handoff,) = run.handoffs.iterdir()
+    assert {weight.dtype for weight in load_file(handoff / "adapter_model.safetensors").values()} == {torch.float32}
+    assert json.loads((handoff / "handoff.json").read_text())["scale"]["steps_without_overflow"] == 1
+    exact = ("--set", "training.precision=float32")
+    gone_on = relaytune(tmp_path / "task", "train", "recipe.yaml", *exact)
+    assert gone_on.returncode == 0, gone_on.stderr
+    assert "Start: resume after step 1 of 3" in gone_on.stdout
+    assert "Re-planned: precision float32, float16 there." in gone_on.stdout
+    status = relaytune(tmp_path / "task", "status", "recipe.yaml", *exact).stdout
+    assert "(cpu, float16)" in status
+    assert "(cpu, float32)" in status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -125,11 +143,11 @@ def _steps(run: RunFolder) -> list[tuple[int, int, float | None]]:
     return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run)]
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
+@pytest.mark.parametrize("kind", ["folder", "s3", "gs"])
 def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue("s3")
+    store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue(kind)
     stayed = task(tmp_path / "stayed")
     assert relaytune(tmp_path / "stayed", "train", "recipe.yaml").returncode == 0
     runs = [task(tmp_path / f"machine {number}") for number in range(3)]
