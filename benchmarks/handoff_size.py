@@ -6,9 +6,9 @@ LoRA of rank 16 on the seven projections of Mistral-7B's shapes: 41,943,040 weig
 shapes and no values. write_handoff, read_manifest, load_weights and load_moments are the product's own; write includes
 the reading back of every byte for its sha256. What was just written is read from memory, not from the disk.
 
-relaytune writes float32 adapters and float32 moments. bfloat16 adapters are written here by the same functions. 8-bit
-moments (one byte a value and one float32 scale for each block of 256, as in bitsandbytes) relaytune does not write: for
-them only the size is computed.
+relaytune trains float32 adapters with float32 moments. bfloat16 adapters and 8-bit moments (one byte a value and one
+float32 scale for each block of 256, as in bitsandbytes) are written here by the same functions, to see what they would
+save; the moments are then read as plain tensors.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from relaytune.core.recipe import Lora
 from relaytune.core.run_folder import ADAPTER_WEIGHTS, library_versions, now, relaytune_version
 from relaytune.planning import measure_hardware
-from relaytune.training.handoff import load_moments, load_weights, write_handoff
+from relaytune.training.handoff import MOMENTS, load_moments, load_weights, write_handoff
 from relaytune.training.lora import add_lora, trainable
 from relaytune.training.manifest import FORMAT, read_manifest
 
@@ -54,10 +55,8 @@ def main() -> None:
         for dtype in (torch.float32, torch.bfloat16):
             for weight in weights.values():
                 weight.data = weight.data.to(dtype)
-            for moments in (None, moments_in_float32(weights)):
+            for moments in (None, moments_in_float32(weights), moments_in_8_bits(weights)):
                 print(measured(folder, model, moments, arguments.rounds), flush=True)
-            size = NUM_WEIGHTS * dtype.itemsize + bytes_in_8_bits(weights)
-            print(f"| {short(dtype)} | 8 bits, computed | {size / MB:.1f} MB | | | |")
 
 
 def adapter_of_7b() -> Any:
@@ -94,26 +93,44 @@ def moments_in_float32(weights: dict[str, torch.nn.Parameter]) -> dict[str, dict
     }
 
 
-def bytes_in_8_bits(weights: dict[str, torch.nn.Parameter]) -> int:
-    """Of both moments."""
-    return 2 * sum(weight.numel() + 4 * math.ceil(weight.numel() / BLOCK) for weight in weights.values())
+def moments_in_8_bits(weights: dict[str, torch.nn.Parameter]) -> dict[str, dict[str, Tensor]]:
+    """As bitsandbytes' AdamW8bit keeps them."""
+    return {
+        name: {
+            **{key: torch.randint(256, weight.shape, dtype=torch.uint8) for key in ("exp_avg", "exp_avg_sq")},
+            **{f"{key}_scale": torch.rand(math.ceil(weight.numel() / BLOCK)) for key in ("exp_avg", "exp_avg_sq")},
+            "step": torch.tensor(120.0),
+        }
+        for name, weight in weights.items()
+    }
+
+
+def kind_of(moments: dict[str, dict[str, Tensor]] | None) -> str:
+    if moments is None:
+        return "none"
+    return "8 bits" if next(iter(moments.values()))["exp_avg"].dtype == torch.uint8 else "float32"
 
 
 def measured(folder: Path, model: Any, moments: dict[str, dict[str, Tensor]] | None, rounds: int) -> str:
     handoff = folder / "000120"
     weights = trainable(model)
-    write, verify, load = [], [], []
+    write, verify, load, kind = [], [], [], kind_of(moments)
+
+    def load_all() -> object:
+        its_moments = load_file(handoff / MOMENTS) if kind == "8 bits" else load_moments(handoff, model)
+        return load_weights(handoff, ADAPTER_WEIGHTS, model), its_moments
+
     for _ in range(rounds):
         write.append(seconds(lambda: write_handoff(handoff, model, manifest(), {}, moments)))
         verify.append(seconds(lambda: read_manifest(handoff)))
-        load.append(seconds(lambda: (load_weights(handoff, ADAPTER_WEIGHTS, model), load_moments(handoff, model))))
+        load.append(seconds(load_all))
     found = load_weights(handoff, ADAPTER_WEIGHTS, model)
     assert all(found[name].equal(weight) for name, weight in weights.items())
-    assert (load_moments(handoff, model) is None) == (moments is None)
+    assert (handoff / MOMENTS).exists() == (moments is not None)
     size = sum(file.stat().st_size for file in handoff.iterdir())
     dtype = next(iter(weights.values())).dtype
     return (
-        f"| {short(dtype)} | {'none' if moments is None else 'float32'} | {size / MB:.1f} MB | "
+        f"| {short(dtype)} | {kind} | {size / MB:.1f} MB | "
         f"{min(write):.2f} s | {min(verify):.2f} s | {min(load):.2f} s |"
     )
 
@@ -155,6 +172,7 @@ def manifest() -> dict[str, Any]:
         "probe": {"loss": 1.0, "num_examples": 8, "precision": "float32", "device": "cpu"},
         "lineage": [
             {
+                "id": "0",
                 "number": 1,
                 "start": "new",
                 "machine": "x",
@@ -162,6 +180,7 @@ def manifest() -> dict[str, Any]:
                 "precision": "float32",
                 "libraries": library_versions(),
                 "first_step": 0,
+                "lost_steps": 0,
                 "last_step": 120,
                 "began_at": now(),
                 "saved_at": now(),
