@@ -1,4 +1,4 @@
-"""What tests of several parts share: a small recipe that is valid as it stands, and stores on loopback: S3 and GCS."""
+"""What tests of several parts share: a small recipe that is valid as it stands; stores on loopback (S3, GCS, a hub)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from fake_hub import FakeHub
 
 _RECIPE: dict[str, Any] = {
     "name": "tickets",
@@ -149,3 +151,17 @@ def gs(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{next(_buckets)}"
     gcsfs.GCSFileSystem(skip_instance_cache=True).mkdir(bucket)
     return f"gs://{bucket}/runs"
+
+
+@pytest.fixture
+def hf(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in a repository of a hub; the environment, also of commands, leads there."""
+    from huggingface_hub import constants
+
+    hub = FakeHub()
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    return "hf://owner/name/runs"

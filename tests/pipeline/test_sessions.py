@@ -143,7 +143,7 @@ def _steps(run: RunFolder) -> list[tuple[int, int, float | None]]:
     return [(step.step, step.num_examples, step.train_loss) for step in read_metrics(run)]
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3", "gs"])
+@pytest.mark.parametrize("kind", ["folder", "s3", "gs", "hf"])
 def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -154,7 +154,7 @@ def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     for number, run in enumerate(runs):
         done = relaytune(
             run.path.parents[1], "train", "recipe.yaml",
-            "--set", f"session.store={store}", "--set", "session.limit=1s",
+            "--set", f"session.store={store}", "--set", "session.limit=1s", HF_HUB_OFFLINE="0",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert ("Taken over from" in done.stdout) == (number > 0)
@@ -164,7 +164,8 @@ def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     one, other = (load_file(run.adapter / "adapter_model.safetensors") for run in (stayed, moved))
     assert all(one[name].equal(other[name]) for name in one)
     assert _steps(moved) == _steps(stayed)
-    status = relaytune(tmp_path / "machine 2", "status", "recipe.yaml", "--set", f"session.store={store}").stdout
+    command = ("status", "recipe.yaml", "--set", f"session.store={store}")
+    status = relaytune(tmp_path / "machine 2", *command, HF_HUB_OFFLINE="0").stdout
     assert [f"session {number}:" in status for number in (1, 2, 3, 4)] == [True, True, True, False]
     assert status.count("before the seam, ") == 2
     assert "/tickets: handoff of step 3, " in status

@@ -20,7 +20,7 @@ from relaytune.training.store import Store
 from small_handoff import small_handoff
 
 
-@pytest.fixture(params=["folder", "s3", "gs"])
+@pytest.fixture(params=["folder", "s3", "gs", "hf"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "store") if request.param == "folder" else str(request.getfixturevalue(request.param))
 

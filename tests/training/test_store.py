@@ -1,4 +1,4 @@
-"""The store on a folder, on a real S3 server (moto) and on an emulator of GCS on loopback. hf:// cannot be had here."""
+"""The store on a folder and, on loopback, on a real S3 server (moto), an emulator of GCS and a fake hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relaytune.core.errors import HandoffError, StoreError
 from relaytune.training.store import Store
 
 
-@pytest.fixture(params=["folder", "s3", "gs"])
+@pytest.fixture(params=["folder", "s3", "gs", "hf"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     url = str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue(request.param)
     return Store(url, patience_seconds=5)
