@@ -173,6 +173,11 @@ def test_a_missing_key_is_named(recipe_values: dict[str, Any], key: str) -> None
         ("training.learning_rate", 2, "should be less than 1"),
         ("data.validation_fraction", 0.5, "should be less than 0.5"),
         ("data.on_error", "skip", "should be 'refuse' or 'drop'"),
+        (
+            "training.precision",
+            "fp16",
+            "'bfloat16_products', 'bfloat16' or 'float16'",
+        ),
         ("data.train", 7, "should be a text; put it in quotes"),
         ("training.seed", -1, "should be at least 0"),
         ("session.carry_moments", 7, "should be true or false"),

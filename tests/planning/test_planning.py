@@ -79,7 +79,9 @@ def test_on_a_gpu_auto_precision_is_chosen_by_predicted_time_and_by_what_fits(
 def test_the_reason_for_a_precision_names_what_was_measured(recipe_values: dict[str, Any]) -> None:
     machine = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 700.0})
     reason = _plan(recipe_values, hardware=machine).precision_reason
-    assert reason == "products, times as fast as in float32: bfloat16_products 3.5"
+    assert reason == "3.5 times as fast as float32 (products, measured)"
+    slow = replace(LAPTOP, product_gflops={"float32": 200.0, "bfloat16_products": 240.0})
+    assert "at most 1.2 times as fast" in _plan(recipe_values, hardware=slow).precision_reason
     assert "no other one is offered" in _plan(recipe_values).precision_reason
 
 

@@ -129,7 +129,7 @@ class Training(_Part):
     label_weight: float = Field(
         1.0, ge=1, le=100, description="how much a token of the label counts in the loss, other tokens counting 1"
     )
-    precision: Literal["auto"] | Precision = Field(
+    precision: Literal["auto", Precision] = Field(
         "auto",
         description="of the frozen weights and of products; the adapter and all sums are float32; auto: measured. "
         "bfloat16_products: only products, on a CPU; float16: with a scaled loss, for cards without bfloat16",

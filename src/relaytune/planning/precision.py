@@ -13,7 +13,7 @@ INEXACT: tuple[Precision, ...] = ("bfloat16_products", "bfloat16", "float16")  #
 
 
 def choose_precision(
-    asked: Literal["auto"] | Precision,
+    asked: Literal["auto", Precision],
     hardware: Hardware,
     training_seconds: Callable[[Precision], float],
     fits: Callable[[Precision], bool],
@@ -44,14 +44,13 @@ def choose_precision(
     for name in fitting[1:]:
         if speedup(name) >= WORTHWHILE_SPEEDUP * speedup(chosen):
             chosen = name
-    what = "training" if hardware.device == "cuda" else "products"
-    speeds = ", ".join(f"{name} {speedup(name):.1f}" for name in offered[1:])
-    why = f"{what}, times as fast as in float32: {speeds}"
+    how = "training, predicted" if hardware.device == "cuda" else "products, measured"
     if "float32" not in fitting:
-        return chosen, f"float32 does not fit into memory; {why}"
+        return chosen, "float32 does not fit into memory"
     if chosen == "float32":
-        return chosen, f"{why}; below {WORTHWHILE_SPEEDUP:g} not worth the rounding"
-    return chosen, why
+        fastest = max(speedup(name) for name in offered[1:])
+        return chosen, f"others are at most {fastest:.1f} times as fast ({how}), not worth their rounding"
+    return chosen, f"{speedup(chosen):.1f} times as fast as float32 ({how})"
 
 
 def product_gflops(hardware: Hardware, precision: Precision) -> float:
