@@ -61,6 +61,19 @@ def test_outputs_and_gradients_are_those_of_masked_softmax(
         torch.testing.assert_close(gradient, of, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float16, 5e-3), (torch.bfloat16, 4e-2)])
+def test_in_sixteen_bits_a_gpu_computes_the_same_but_for_rounding(dtype: torch.dtype, apart: float) -> None:
+    lengths, row = (3, 1, 30, 7), random_row(60)
+    query, key, value = half = [tensor.detach().to(dtype).requires_grad_() for tensor in row]
+    expected, out = by_definition(*row, 19, lengths), padded(query, key, value, 19, lengths)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), expected, rtol=apart, atol=apart)
+    for gradient, of in zip(
+        torch.autograd.grad(out.float().sum(), half), torch.autograd.grad(expected.sum(), row), strict=True
+    ):
+        torch.testing.assert_close(gradient.float(), of, rtol=4 * apart, atol=4 * apart)
+
+
 def test_a_prefix_whose_keys_are_known_gives_what_it_gives_inside_the_row() -> None:
     query, key, value = random_row(40)
     inside = flash_attention.attend(query, key, value, 12, (20, 8))[12:]

@@ -17,7 +17,7 @@ from relaytune.core.precision import Precision, computing, hold_base
 from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
 from relaytune.core.template import EncodedExample
-from relaytune.training import loop
+from relaytune.training import loop, scaling
 from relaytune.training.loop import Progress, copied, moments_of, train_adapter
 from relaytune.training.lora import add_lora, trainable
 from small_model import random_examples, small_llama
@@ -81,6 +81,17 @@ def test_a_resumed_run_ends_in_the_same_bits_as_one_that_was_never_interrupted(
     assert all(torch.equal(weight, its_weights[name]) for name, weight in weights.items())
     assert all(torch.equal(weight, its_progress.best_weights[name]) for name, weight in progress.best_weights.items())
     assert replace(its_progress, best_weights={}) == replace(progress, best_weights={})
+
+
+def test_seams_among_steps_that_float16_skips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "FIRST_SCALE", 2.0**22)
+    steps, progress, weights = run_in_sessions([], True, "float16")
+    again, its_progress, its_weights = run_in_sessions([1, 2, 7], True, "float16")
+    assert steps[1].skipped
+    assert progress.num_skipped_steps == sum(step.skipped for step in steps) < 6
+    assert [replace(step, seconds=0) for step in again] == [replace(step, seconds=0) for step in steps]
+    assert all(torch.equal(weight, its_weights[name]) for name, weight in weights.items())
+    assert its_progress.scale == progress.scale
 
 
 def test_without_the_moments_the_bits_differ_and_the_rows_do_not() -> None:

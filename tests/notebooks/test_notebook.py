@@ -412,6 +412,10 @@ class TestSessions:
         assert "The run stands at step 1 of 3. Session 1 (new) on " in about
         assert "and ended (limit)." in about
 
+        empty = _options(f"session.store={home / 'another store'}")
+        said = relaytune(home, "notebook", "recipe.yaml", "--for", "kaggle", *empty).stdout
+        assert "000001 lies only on this machine, and the notebook will not find it" in " ".join(said.split())
+        assert "Session 1: " in said
         shutil.rmtree(home / "runs" / "tickets" / "handoffs")  # as if another machine had trained it
         assert cell(read(make(home, "kaggle", store)), "about").source == about
 

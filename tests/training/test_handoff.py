@@ -114,6 +114,15 @@ def test_without_moments_a_session_continues_and_is_rewarmed(tmp_path: Path) -> 
     assert arrival.progress.rewarmed_from == 5
 
 
+def test_where_every_step_was_skipped_there_are_no_moments_to_lose(tmp_path: Path) -> None:
+    save(tmp_path, with_moments=False)
+    change_manifest(tmp_path, lambda values: values.update(num_skipped_steps=5))
+    arrival = arrived(tmp_path)
+    assert arrival.start == "resume"
+    assert arrival.progress is not None
+    assert arrival.progress.rewarmed_from is None
+
+
 def test_where_nothing_was_handed_on_the_run_is_new(tmp_path: Path) -> None:
     assert find_handoff(tmp_path / "handoffs", OURS) is None
     assert arrived(tmp_path).start == "new"
@@ -180,6 +189,7 @@ def spoil_one(tensors: dict[str, Tensor]) -> None:
         (lambda folder: (folder / "000005" / "handoff.json").write_text('{"format": 1, "st'), "not readable as JSON"),
         (lambda folder: change_manifest(folder, lambda v: v.update(format=3)), "format 3; this relaytune knows"),
         (lambda folder: change_manifest(folder, lambda v: v.pop("step")), "step: Field required"),
+        (lambda folder: change_manifest(folder, lambda v: v["probe"].update(loss=float("nan"))), "a finite number"),
         (lambda folder: change_manifest(folder, lambda v: v.update(stp=1)), "stp: Extra inputs are not permitted"),
         (lambda folder: change_tensors(folder, ADAPTER_WEIGHTS, zero), "every lora_B is zero"),
         (lambda folder: change_tensors(folder, ADAPTER_WEIGHTS, drop_one), r"layers\.1\..* is missing"),

@@ -1,4 +1,4 @@
-"""Training in 16 bits, on a CPU: the same arithmetic as on a GPU, only slower."""
+"""Training in 16 bits, on a CPU: as on a GPU, but for the kernel of the attention (tests/core/test_attention.py)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_a_step_that_overflows_changes_nothing_is_counted_and_halves_the_scale()
 
 
 def test_more_than_a_tenth_skipped_early_stops_with_the_gradients_named() -> None:
-    with pytest.raises(RunError, match=r"step 6: 6 steps .* gradients overflow .*Lower training.learning_rate"):
+    with pytest.raises(
+        RunError, match=r"step 6: 6 steps were skipped. Their gradients overflow .*Lower training.learning_rate"
+    ):
         train(adapted("float16"), "float16", Progress(scale=ALWAYS_OVERFLOWS))
 
 

@@ -40,7 +40,7 @@ class SessionRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Stretch:
-    """One session with what its steps say. Losses are means over `SEAM_STEPS` steps, in nats; None without steps."""
+    """One session with what its steps say. Losses are means over `SEAM_STEPS` steps, in nats; None without any."""
 
     record: SessionRecord
     loss_before: float | None  # at the end of the session before

@@ -131,7 +131,7 @@ class Training(_Part):
     )
     precision: Literal["auto", Precision] = Field(
         "auto",
-        description="of the frozen weights and of products; the adapter and all sums are float32; auto: measured. "
+        description="of the frozen weights and of products; the adapter is float32 always; auto: measured. "
         "bfloat16_products: only products, on a CPU; float16: with a scaled loss, for cards without bfloat16",
     )
     seed: int = Field(0, ge=0)

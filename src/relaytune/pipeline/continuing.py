@@ -69,12 +69,11 @@ def _refuse_what_stays_here(job: Job, platform: Platform) -> None:
 
 
 def _last_handoff(job: Job, rows_are_frozen: bool) -> Manifest | None:
-    """The manifest of the run's last handoff, here or in the store, if it belongs to this recipe and these rows."""
-    found = [(str(folder), read_manifest(folder)) for folder in handoffs_in(job.run.handoffs)[-1:]]
-    found += _published(job)
-    if not found:
+    """The manifest of the run's last handoff, if it belongs to this recipe and these rows."""
+    last = _last_place(job)
+    if last is None:
         return None
-    where, manifest = max(found, key=lambda place: place[1].step)
+    where, manifest = last
     # weights and template are compared where the base model is
     ours: dict[str, Any] = {
         "lora": job.recipe.lora.model_dump(mode="json"),
@@ -89,24 +88,30 @@ def _last_handoff(job: Job, rows_are_frozen: bool) -> Manifest | None:
     return manifest
 
 
-def _published(job: Job) -> list[tuple[str, Manifest]]:
-    """The last handoff in the store, where a session on another machine may have left it. The store need not be within
-    reach of this machine, only of the notebook's.
+def _last_place(job: Job) -> tuple[str, Manifest] | None:
+    """The last handoff in the store, where the notebook will look for it; where the store cannot be read from here (it
+    need not be within reach of this machine), the last one of this folder.
     """
     from relaytune.training.lease import last_manifest
     from relaytune.training.store import Store
 
     assert job.recipe.session.store is not None
+    here = next(((str(folder), read_manifest(folder)) for folder in handoffs_in(job.run.handoffs)[-1:]), None)
     try:
         store = Store.of_run(job.recipe.session.store, job.run.path.name)
         store.patience_seconds = PATIENCE_SECONDS
-        last = last_manifest(store)
+        published = last_manifest(store)
     except (StoreError, MachineError) as error:
         job.screen.say(
             f"The store cannot be read from here, so the notebook tells where {job.run.path} stands. {error}"
         )
-        return []
-    return [last] if last else []
+        return here
+    if here and here[1].step > (published[1].step if published else 0):
+        job.screen.say(
+            f"{here[0]} lies only on this machine, and the notebook will not find it: `{job.command('train')}` "
+            "publishes it, if no other session has gone on meanwhile."
+        )
+    return published
 
 
 def _stands(job: Job, manifest: Manifest | None) -> str:

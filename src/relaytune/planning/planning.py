@@ -96,6 +96,19 @@ def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:
             f"{peak_of_longest_gib:.1f} GiB; {available:.1f} GiB are free, of which {SAFE_SHARE:.0%} are safe to use. "
             "Lower training.max_length, or choose a smaller base model or another machine."
         )
+    in_float32_gib = 4 * plan.model.num_parameters / GIB
+    if hardware.device == "cuda" and in_float32_gib >= SAFE_SHARE * hardware.gpu_memory_gib:
+        yield (
+            f"Too large to answer: answers are generated in float32, in which the base model takes "
+            f"{in_float32_gib:.1f} GiB of the GPU's {hardware.gpu_memory_gib:.1f}; training alone may fit. Choose a "
+            "smaller base model."
+        )
+    if hardware.device == "cuda" and in_float32_gib >= hardware.free_memory_gib:
+        yield (
+            f"Too large to load: the base model passes through main memory in float32, {in_float32_gib:.1f} GiB, of "
+            f"which {hardware.free_memory_gib:.1f} GiB are free. Choose a smaller base model, or a machine with more "
+            "memory."
+        )
     if hardware.free_disk_gib < max(SMALL_DISK_GIB, plan.disk_gib):
         yield (
             f"Little disk: {hardware.free_disk_gib:.1f} GiB are free; the run needs {SMALL_DISK_GIB:g} GiB, and "
@@ -103,8 +116,8 @@ def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:
         )
     if plan.precision not in hardware.product_gflops:
         yield (
-            f"No {plan.precision} here: training.precision asks for it, and this machine does not offer it or is "
-            "slower with it; the times are those of float32. Set it to auto."
+            f"No {plan.precision} here: training.precision asks for it, and its speed was not measured on this kind of "
+            "machine, where it is usually slower than float32; the times are those of float32. Set it to auto."
         )
     if hardware.device == "cpu" and plan.training_seconds > LONG_TRAINING_SECONDS:
         yield (

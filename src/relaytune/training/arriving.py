@@ -92,6 +92,7 @@ def arrive(
     if (folder / BEST_WEIGHTS).exists():
         best = load_weights(folder, BEST_WEIGHTS, model, may_be_untrained=manifest.best_step == 0)
     moments = load_moments(folder, model)
+    exact = moments is not None or untrained  # where all steps were skipped there are no moments yet
     put(model, weights)
     begun = time.perf_counter()
     arrived = probe(model, validation, max_tokens, precision)
@@ -103,14 +104,14 @@ def arrive(
         num_supervised_tokens=manifest.num_supervised_tokens,
         num_skipped_steps=manifest.num_skipped_steps,
         scale=manifest.scale,
-        rewarmed_from=manifest.rewarmed_from if moments is not None else manifest.step,
+        rewarmed_from=manifest.rewarmed_from if exact else manifest.step,
         first_validation_loss=manifest.first_validation_loss,
         best_step=manifest.best_step,
         best_validation_loss=manifest.best_validation_loss,
         validations_without_better=manifest.validations_without_better,
         best_weights=best,
     )
-    start: Literal["continue", "resume"] = "continue" if moments is None else "resume"
+    start: Literal["continue", "resume"] = "resume" if exact else "continue"
     return Arrival(
         start,
         progress,

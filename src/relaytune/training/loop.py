@@ -106,7 +106,7 @@ def train_adapter(
         return finite_loss(mean_loss(model, validation, prefix, max_tokens), step, precision)
 
     at = progress or Progress()
-    scaling = LossScaling(precision, device.type, at.scale)
+    scaling = LossScaling(precision, device.type, at.scale, at.num_skipped_steps)
     scaler = scaling.scaler
     if at.first_validation_loss is None:
         at.first_validation_loss = at.best_validation_loss = validated(0)
@@ -139,7 +139,7 @@ def train_adapter(
         scaler.update()
         optimizer.zero_grad()
 
-        at.step, at.num_skipped_steps, at.scale = step + 1, at.num_skipped_steps + skipped, scaling.scale
+        at.step, at.num_skipped_steps, at.scale = step + 1, at.num_skipped_steps + skipped, scaling.scale or at.scale
         at.num_supervised_tokens += sum(len(example.completion_ids) for example in examples)
         validation_loss = None
         if at.step % every == 0 or at.step == total:

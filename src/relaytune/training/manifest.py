@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file, sha256_of_value
@@ -50,7 +50,7 @@ class Identity(_Strict):
 class Probe(_Strict):
     """Mean loss on fixed validation rows, in nats: what the adapter must still give on arrival."""
 
-    loss: float
+    loss: float = Field(allow_inf_nan=False)
     num_examples: int
     precision: Precision
     device: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ class Relay:
         """
         if self.lease is None:
             return
-        longest = PATIENCE_SECONDS if last else BRIEF_PATIENCE_SECONDS
-        self.lease.store.patience_seconds = max(0.0, min(longest, seconds_left))
+        self.lease.store.patience_seconds = PATIENCE_SECONDS if last else BRIEF_PATIENCE_SECONDS
+        self.lease.store.deadline = time.monotonic() + seconds_left
         try:
             self.lease.publish(folder, step)
             self.unpublished = None

@@ -33,15 +33,17 @@ def finite_loss(loss: float, step: int, precision: Precision) -> float:
     """
     if math.isfinite(loss):
         return loss
-    advice = OVERFLOWING if precision == "float16" else "Lower training.learning_rate."
+    advice = "Lower training.learning_rate." if step else "The base model itself gives no number: look at its weights."
+    advice = OVERFLOWING if precision == "float16" else advice
     raise RunError(f"step {step}: the validation loss is {loss}, training stopped. {advice}")
 
 
 class LossScaling:
-    """torch's GradScaler, which does nothing outside float16, and the count of what it skipped in this session."""
+    """torch's GradScaler, which does nothing outside float16, and the count of what it skipped."""
 
-    def __init__(self, precision: Precision, device: str, scale: LossScale | None) -> None:
+    def __init__(self, precision: Precision, device: str, scale: LossScale | None, skipped_before: int) -> None:
         self.scaler = torch.amp.GradScaler(device, init_scale=FIRST_SCALE, enabled=precision == "float16")
+        self._skipped_before = skipped_before  # in earlier sessions
         self._skipped_with_loss = self._skipped_without_loss = 0
         if scale is not None and self.scaler.is_enabled():
             state = self.scaler.state_dict()
@@ -72,20 +74,18 @@ class LossScaling:
             )
         self._skipped_with_loss += math.isfinite(loss)
         self._skipped_without_loss += not math.isfinite(loss)
-        skipped = self._skipped_with_loss + self._skipped_without_loss
+        skipped = self._skipped_before + self._skipped_with_loss + self._skipped_without_loss
         early = min(EARLY_STEPS, num_steps)
         too_many = step <= early and skipped > max(FINDING_THE_SCALE, MOST_SKIPPED * early)
         if too_many or self.scaler.get_scale() < 1:
-            raise RunError(
-                f"step {step}: {skipped} steps of this session were skipped. {self._diagnosis(learning_rate)}"
-            )
+            raise RunError(f"step {step}: {skipped} steps were skipped. {self._diagnosis(learning_rate)}")
         return True
 
     def _diagnosis(self, learning_rate: float) -> str:
         if self._skipped_without_loss > self._skipped_with_loss:
             return f"The loss itself is no number in most of them. {OVERFLOWING}"
         return (
-            f"Their gradients overflow in float16 even with the loss scaled by {self.scaler.get_scale():g} only. Lower "
+            f"Their gradients overflow in float16, also with the loss scaled by {self.scaler.get_scale():g}. Lower "
             f"training.learning_rate (now {learning_rate:g}; that begins another run), or go on with "
             "training.precision=float32; what was handed on stays good."
         )

@@ -148,7 +148,7 @@ class Session:
                 if step.validation_loss is not None:
                     latest = f" val {step.validation_loss:.3f}"
                 speed = (step.num_tokens - before) / step.seconds
-                loss = "skipped" if step.train_loss is None else f"loss {step.train_loss:.3f}"
+                loss = "no loss" if step.train_loss is None else f"loss {step.train_loss:.3f}"
                 skipped = f", {progress.num_skipped_steps} skipped" if progress.num_skipped_steps else ""
                 bar.update(step.step, f"{loss}{latest} {speed:,.0f} tokens/s{skipped}")
                 if self.plan.hardware.device == "cpu":  # the plan's memory is the GPU's otherwise
@@ -187,7 +187,10 @@ class Session:
         from relaytune.training.handoff import forget_older, write_handoff
         from relaytune.training.loop import moments_of
         from relaytune.training.lora import trainable
+        from relaytune.training.scaling import finite_loss
 
+        probed = probe(self.model, self.validation, self.plan.max_tokens_per_micro_batch, self.plan.precision)
+        finite_loss(probed.loss, progress.step, self.plan.precision)  # what gives no number is not handed on
         record = self._record(progress)
         manifest = {
             "format": FORMAT,
@@ -207,11 +210,11 @@ class Session:
             "validations_without_better": progress.validations_without_better,
             "finished": self.ended == "finished",
             "stopped_early": stopped_early,
-            "probe": probe(self.model, self.validation, self.plan.max_tokens_per_micro_batch, self.plan.precision),
+            "probe": probed,
             "lineage": (*self.arrival.lineage, record),
         }
         moments = None
-        # no moments either where every step so far was skipped
+        # there are none where every step of this session was skipped
         if optimizer is not None and self.recipe.session.carry_moments and optimizer.state:
             moments = moments_of(optimizer, trainable(self.model))
         folder, steps = self.run.handoffs / f"{progress.step:06d}", read_metrics(self.run)
@@ -329,7 +332,7 @@ def _begins(arrival: Arrival, plan: Plan) -> str:
         return f"Start: new, {plan.num_steps} steps."
     last, step = arrival.lineage[-1], arrival.progress.step
     inherited = "adapter, place in the data, schedule" + (" and the optimizer's moments" if arrival.moments else "")
-    how = "" if arrival.moments else " The optimizer is fresh, and the learning rate is re-warmed."
+    how = " The optimizer is fresh, and the learning rate is re-warmed." if arrival.start == "continue" else ""
     changes = [
         f"{name} {here}, {there} there"
         for name, here, there in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -42,7 +43,8 @@ class Store:
         protocol = urlsplit(url).scheme or "file"
         self.url = url.rstrip("/")
         self._protocol = protocol
-        self.patience_seconds = patience_seconds
+        self.patience_seconds = patience_seconds  # with one operation
+        self.deadline = math.inf  # time.monotonic(); after it nothing is tried again
         options: dict[str, Any] = {}
         if protocol != "file":  # what another session has written must be seen at once
             options = {"use_listings_cache": False, "skip_instance_cache": True}
@@ -179,7 +181,7 @@ class Store:
             except Exception as error:  # every kind of store has errors of its own
                 if "Credentials" in type(error).__name__:
                     raise StoreError(f"{self.url}: {what}: {_said(error)}") from error
-                if time.monotonic() - begun + wait > self.patience_seconds:
+                if time.monotonic() + wait > min(begun + self.patience_seconds, self.deadline):
                     raise StoreError(
                         f"{self.url}: {what}: no success in {time.monotonic() - begun:.0f} s; the last answer was: "
                         f"{_said(error)}. Run again when the store answers: nothing that was published is lost."
