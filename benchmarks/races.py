@@ -28,15 +28,13 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from relaytune.core.errors import HandoffError
-from relaytune.core.files import sha256_of_file, write_json
 from relaytune.training.lease import EXPIRES_SECONDS, Lease
-from relaytune.training.manifest import MANIFEST, Identity, Manifest, Probe
 from relaytune.training.store import Store
 from stores import KINDS, store
 
-IDENTITY = Identity(
-    run="a", base_model={}, weights="", template="", training_rows="", validation_rows="", lora={}, training={}
-)
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # a handoff of a few bytes is made there
+from small_handoff import small_handoff
+
 RACES = ("begin", "wake", "late")
 
 
@@ -154,31 +152,7 @@ def whole(url: str, into: Path) -> bool:
 
 
 def handoff(folder: Path, step: int) -> Path:
-    path = folder / f"{step:06d}"
-    path.mkdir(parents=True)
-    (path / "adapter").write_bytes(bytes(1000 * step))
-    manifest = Manifest(
-        format=1,
-        relaytune="0",
-        identity=IDENTITY,
-        step=step,
-        planned_steps=100,
-        next_example=0,
-        num_tokens=0,
-        num_supervised_tokens=0,
-        rewarmed_from=None,
-        first_validation_loss=1.0,
-        best_step=step,
-        best_validation_loss=1.0,
-        validations_without_better=0,
-        finished=False,
-        stopped_early=False,
-        probe=Probe(loss=1.0, num_examples=1, precision="float32", device="cpu"),
-        lineage=(),
-        files={"adapter": sha256_of_file(path / "adapter")},
-    )
-    write_json(path / MANIFEST, manifest.model_dump(mode="json"))
-    return path
+    return small_handoff(folder, step, bytes(1000 * step))
 
 
 if __name__ == "__main__":

@@ -89,6 +89,11 @@ def available_memory_gib(hardware: Hardware) -> float:
     return hardware.gpu_memory_gib if hardware.device == "cuda" else hardware.free_memory_gib
 
 
+def safe_memory_gib(hardware: Hardware) -> float:
+    """As much of it as a predicted peak may take."""
+    return SAFE_SHARE * available_memory_gib(hardware)
+
+
 def largest_micro_batch_tokens(
     model: ModelSize,
     hardware: Hardware,
@@ -121,6 +126,6 @@ def largest_micro_batch_tokens(
             longest_own_tokens,
             round(supervised_share * (tokens - prefix_tokens)),
         )
-        if peak < SAFE_SHARE * available_memory_gib(hardware):
+        if peak < safe_memory_gib(hardware):
             return tokens
     return smallest

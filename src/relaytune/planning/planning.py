@@ -17,6 +17,7 @@ from relaytune.planning.memory import (
     available_memory_gib,
     largest_micro_batch_tokens,
     peak_training_memory_gib,
+    safe_memory_gib,
 )
 from relaytune.planning.precision import choose_precision
 
@@ -64,7 +65,7 @@ def make_plan(
         return training_seconds(recipe, data, model, hardware, precision, most_tokens(precision))
 
     def fits(precision: Precision) -> bool:
-        return peak_gib(data.longest_tokens, precision) < SAFE_SHARE * available_memory_gib(hardware)
+        return peak_gib(data.longest_tokens, precision) < safe_memory_gib(hardware)
 
     precision, reason = choose_precision(recipe.training.precision, hardware, seconds, fits)
     max_tokens = most_tokens(precision)
@@ -90,7 +91,7 @@ def make_plan(
 def _warnings(plan: Plan, peak_of_longest_gib: float) -> Iterator[str]:
     hardware, data = plan.hardware, plan.data
     available = available_memory_gib(hardware)
-    if peak_of_longest_gib >= SAFE_SHARE * available:
+    if peak_of_longest_gib >= safe_memory_gib(hardware):
         yield (
             f"Too little memory: the longest example ({data.longest_tokens} tokens) alone is predicted to take "
             f"{peak_of_longest_gib:.1f} GiB; {available:.1f} GiB are free, of which {SAFE_SHARE:.0%} are safe to use. "
