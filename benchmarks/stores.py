@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the server is that of the tests
+from s3_server import serving_s3
 
 KINDS = ("folder", "s3")
 
@@ -41,20 +42,6 @@ def store(kind: str, folder: Path) -> Iterator[str]:
 
 
 def _serve(address: Connection) -> None:
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-    from moto.server import ThreadedMotoServer
-
-    # S3 creates a file that must not exist yet atomically; moto looks first and then writes, so one request at a time
-    lock, answer = threading.Lock(), DomainDispatcherApplication.__call__
-
-    def in_turn(app: Any, environ: Any, start_response: Any) -> Any:
-        with lock:
-            return answer(app, environ, start_response)
-
-    DomainDispatcherApplication.__call__ = in_turn
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address.send(f"http://{host}:{port}")
-    multiprocessing.Event().wait()
+    with serving_s3() as its:
+        address.send(its)
+        multiprocessing.Event().wait()

@@ -6,7 +6,6 @@ import copy
 import http
 import itertools
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from fake_hub import FakeHub
+from s3_server import serving_s3
 
 _RECIPE: dict[str, Any] = {
     "name": "tickets",
@@ -74,24 +74,8 @@ def write_recipe() -> Callable[[Path, dict[str, Any]], Path]:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The address of moto's S3 server."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-    from moto.server import ThreadedMotoServer
-
-    # S3 creates a file that must not exist yet atomically; moto looks first and then writes, so one request at a time
-    lock, answer = threading.Lock(), DomainDispatcherApplication.__call__
-
-    def in_turn(app: Any, environ: Any, start_response: Any) -> Any:
-        with lock:
-            return answer(app, environ, start_response)
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DomainDispatcherApplication, "__call__", in_turn)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
+    with serving_s3() as address:
+        yield address
 
 
 _buckets = itertools.count()
