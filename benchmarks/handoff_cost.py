@@ -49,8 +49,9 @@ from relaytune.core.files import write_jsonl
 from relaytune.core.model import find_model, load_model, load_template
 from relaytune.core.packing import pack
 from relaytune.core.precision import products
-from relaytune.core.recipe import Recipe, Training, load_recipe
+from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import Example
+from relaytune.core.sections import Training
 from relaytune.core.template import ChatTemplate, EncodedExample, shared_prefix_length
 from relaytune.data.loading import load_rows
 from relaytune.data.rendering import render

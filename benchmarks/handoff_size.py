@@ -25,8 +25,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from relaytune.core.recipe import Lora
 from relaytune.core.run_folder import ADAPTER_WEIGHTS, library_versions, now, relaytune_version
+from relaytune.core.sections import Lora
 from relaytune.planning import measure_hardware
 from relaytune.training.handoff import MOMENTS, load_moments, load_weights, write_handoff
 from relaytune.training.lora import add_lora, trainable

@@ -55,7 +55,7 @@ import trl
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 
-from relaytune.core.recipe import Training
+from relaytune.core.sections import Training
 from relaytune.training.schedule import learning_rate
 
 Job = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 
 from relaytune.core.errors import ModelError
 from relaytune.core.model import ModelFolder, load_config, load_model, load_template, refuse_unfit
-from relaytune.core.recipe import Lora
+from relaytune.core.sections import Lora
 
 _SMALL = {
     "vocab_size": 32,

@@ -10,7 +10,8 @@ import pytest
 
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
-from relaytune.core.recipe import BaseModelChoice, JsonCompletion, load_recipe, metrics_of, validate_recipe
+from relaytune.core.recipe import load_recipe, metrics_of, validate_recipe
+from relaytune.core.sections import BaseModelChoice, JsonCompletion
 
 WriteRecipe = Callable[[Path, dict[str, Any]], Path]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from relaytune.core.recipe import BaseModelChoice
+from relaytune.core.sections import BaseModelChoice
 from relaytune.doctor.base_model import check_base_model
 
 constants = pytest.importorskip("huggingface_hub.constants")

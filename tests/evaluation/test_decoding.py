@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from relaytune.core.model import find_model, load_model, load_template
-from relaytune.core.recipe import BaseModelChoice
+from relaytune.core.sections import BaseModelChoice
 from relaytune.evaluation import decoding
 from relaytune.evaluation.decoding import Continuations, decode
 from small_model import random_examples, small_llama

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from relaytune.core.model import find_model, load_model, load_template
 from relaytune.core.packing import pack
-from relaytune.core.recipe import BaseModelChoice, Lora
 from relaytune.core.records import Example
+from relaytune.core.sections import BaseModelChoice, Lora
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.batching import cut
 from relaytune.training.lora import add_lora, trainable

@@ -14,8 +14,8 @@ from torch import Tensor
 from relaytune.core.counts import num_examples, num_steps
 from relaytune.core.packing import PackedRow, pack
 from relaytune.core.precision import Precision, computing, hold_base
-from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
+from relaytune.core.sections import Lora, Training
 from relaytune.core.template import EncodedExample
 from relaytune.training import loop, scaling
 from relaytune.training.loop import Progress, copied, moments_of, train_adapter

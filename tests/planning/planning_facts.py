@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from relaytune.core.recipe import Lora, Recipe
+from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware
+from relaytune.core.sections import Lora
 from relaytune.planning import read_model_size
 
 SMOLLM2_135M: dict[str, Any] = {

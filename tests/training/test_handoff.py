@@ -15,8 +15,8 @@ from torch import Tensor
 
 from relaytune.core.errors import HandoffError
 from relaytune.core.files import sha256_of_file
-from relaytune.core.recipe import Lora, Training
 from relaytune.core.run_folder import ADAPTER_WEIGHTS
+from relaytune.core.sections import Lora, Training
 from relaytune.training.arriving import Arrival, arrive, find_handoff, probe
 from relaytune.training.handoff import (
     BEST_WEIGHTS,

@@ -11,8 +11,8 @@ from torch import Tensor
 from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE
 from relaytune.core.errors import ModelError, RunError
 from relaytune.core.precision import products
-from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
+from relaytune.core.sections import Lora, Training
 from relaytune.training.handoff import write_adapter
 from relaytune.training.loop import mean_loss, train_adapter
 from relaytune.training.lora import add_lora, trainable

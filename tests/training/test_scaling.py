@@ -9,8 +9,8 @@ import torch
 
 from relaytune.core.errors import RunError
 from relaytune.core.precision import LossScale, Precision, computing, hold_base
-from relaytune.core.recipe import Lora, Training
 from relaytune.core.results import TrainingStep
+from relaytune.core.sections import Lora, Training
 from relaytune.training.loop import Progress, Trained, copied, train_adapter
 from relaytune.training.lora import add_lora, trainable
 from small_model import random_examples, small_llama

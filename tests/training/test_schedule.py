@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from relaytune.core.recipe import Training
+from relaytune.core.sections import Training
 from relaytune.training.schedule import learning_rate
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from relaytune.core.errors import MachineError, ModelError
 from relaytune.core.files import no_space_explained, read_json, sha256_of_file, sha256_of_value, write_json
-from relaytune.core.recipe import BaseModelChoice, Lora
+from relaytune.core.sections import BaseModelChoice, Lora
 from relaytune.core.template import ChatTemplate
 
 WEIGHTS = "*.safetensors"

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from relaytune.core.recipe import JsonCompletion, Recipe
+from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Finding, Message
+from relaytune.core.sections import JsonCompletion
 from relaytune.data.loading import Row, shown
 
 _BRACES = re.compile(r"\{([^{}]+)\}")

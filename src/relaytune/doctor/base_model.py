@@ -7,7 +7,7 @@ import os
 
 from relaytune.core.errors import RelaytuneError
 from relaytune.core.model import find_on_disk
-from relaytune.core.recipe import BaseModelChoice
+from relaytune.core.sections import BaseModelChoice
 from relaytune.doctor.check import Check
 
 NAME = "base model"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.model import ModelFolder, load_config, load_model, load_template
-from relaytune.core.recipe import JsonCompletion, Recipe
+from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Generation
 from relaytune.core.screen import Screen
+from relaytune.core.sections import JsonCompletion
 from relaytune.core.template import ChatTemplate, shared_prefix_length
 from relaytune.evaluation.decoding import Continuations, decode
 from relaytune.evaluation.prompting import with_shots

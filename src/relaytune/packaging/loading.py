@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from relaytune.core.recipe import BaseModelChoice, Recipe
+from relaytune.core.recipe import Recipe
 from relaytune.core.records import Message
+from relaytune.core.sections import BaseModelChoice
 
 
 @dataclass(frozen=True)

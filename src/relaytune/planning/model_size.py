@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from relaytune.core.errors import ModelError
-from relaytune.core.recipe import Lora
 from relaytune.core.results import ModelSize
+from relaytune.core.sections import Lora
 
 _REQUIRED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")

@@ -14,8 +14,8 @@ from torch import Tensor
 from relaytune.core.counts import num_steps
 from relaytune.core.packing import pack
 from relaytune.core.precision import LossScale, Precision
-from relaytune.core.recipe import Training
 from relaytune.core.results import TrainingStep
+from relaytune.core.sections import Training
 from relaytune.core.template import EncodedExample, shared_prefix_length
 from relaytune.training.batching import cut, examples_of_step
 from relaytune.training.lora import trainable

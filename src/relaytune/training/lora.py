@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from relaytune.core.model import refuse_missing_modules
-from relaytune.core.recipe import Lora
+from relaytune.core.sections import Lora
 
 ADAPTER = "default"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from relaytune.core.recipe import Training
+from relaytune.core.sections import Training
 
 
 def learning_rate(step: int, num_steps: int, training: Training) -> float:
