@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import (
     ClauseResult,
@@ -22,14 +23,14 @@ from relaytune.evidence import (
     always_one_label,
     apply_clause,
     prompt_meeting_levels,
-    rate_of,
+    estimate_of,
     resolve,
     say_prompt,
-    say_rate,
+    say_estimate,
     say_threshold,
 )
+from relaytune.weaknesses import weaknesses_of
 
-WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
 FEW_ROWS = 10  # held-out rows of a label, below which its errors hardly show
 
 
@@ -43,13 +44,14 @@ def decide(
 ) -> Verdict:
     """Apply the recipe's rule.
 
-    Discard when any clause of `discard_when` holds; keep when all of `keep_when` hold; otherwise discard if a
-    prompt alone meets the levels asked and tuned adds nothing to it, else iterate. `steps` are those of the
+    Discard when any clause of `discard_when` holds; keep when all of `keep_when` hold and none of `never_when`;
+    otherwise discard if a prompt alone meets the levels asked and tuned adds nothing to it, else iterate. `steps` are those of the
     whole run. `rule_changed` (after an evaluation) changes no outcome, but is shown.
     """
     rule = recipe.decision
     clauses = (
         *(apply_clause(clause, "keep_when", evaluation) for clause in rule.keep_when),
+        *(apply_clause(clause, "never_when", evaluation) for clause in rule.never_when),
         *(apply_clause(clause, "discard_when", evaluation) for clause in rule.discard_when),
     )
     diagnoses = diagnose(recipe, evaluation, training, steps)
@@ -74,9 +76,10 @@ def prompt_suffices(recipe: Recipe, evaluation: EvaluationResult) -> str:
     if prompt is None:
         return ""
     met = "; ".join(
-        f"{clause.metric} {say_rate(rate_of(evaluation, prompt, clause.metric))}, {say_threshold(clause)}"
+        f"{clause.metric} {say_estimate(estimate_of(evaluation, prompt, clause.metric))}, "
+        f"{say_threshold(clause, evaluation.metrics[clause.metric])}"
         for clause in recipe.decision.keep_when
-        if clause.contender == "tuned" and clause.threshold is not None
+        if clause.contender == "tuned" and clause.kind in ("at_least", "at_most")
     )
     return f"{prompt} alone meets every level that the rule asks of tuned ({met}); a prompt may be enough."
 
@@ -90,6 +93,7 @@ def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Rec
     sections += [
         "## The rule, clause by clause",
         _clause_list(verdict, "keep_when", "Keep when all of these hold:"),
+        _clause_list(verdict, "never_when", "Never keep when any of these holds:"),
         _clause_list(verdict, "discard_when", "Discard when any of these holds:"),
         f"## The contenders on {evaluation.num_held_out} held-out rows",
         _table(evaluation),
@@ -117,10 +121,14 @@ def _conclude(
     if forbidding:
         reason = f"This clause of discard_when holds: {forbidding[0].text} ({forbidding[0].evidence})."
         return "discard", reason, _instead(evaluation, diagnoses)
-    if not failing:
+    hindering = [clause for clause in clauses if clause.role == "never_when" and clause.holds]
+    if not failing and not hindering:
         return "keep", f"Every clause of keep_when holds ({len(keep)} of {len(keep)}).", ""
     if diagnoses[0].name == PROMPT_AS_GOOD:
         return "discard", f"A prompt is as good: {diagnoses[0].evidence}.", diagnoses[0].next_change
+    if not failing:
+        reason = f"This clause of never_when forbids to keep: {hindering[0].text} ({hindering[0].evidence})."
+        return "iterate", reason, diagnoses[0].next_change
     reason = (
         f"{len(keep) - len(failing)} of {len(keep)} clauses of keep_when hold. This one does not: "
         f"{failing[0].text} ({failing[0].evidence})."
@@ -131,7 +139,7 @@ def _conclude(
 def _instead(evaluation: EvaluationResult, diagnoses: Sequence[Diagnosis]) -> str:
     metric = evaluation.main_metric
     prompt = resolve("best_prompt", metric, evaluation)
-    rate = say_rate(rate_of(evaluation, prompt, metric))
+    rate = say_estimate(estimate_of(evaluation, prompt, metric))
     use = f"use {say_prompt(prompt)} ({metric} {rate})"
     if not diagnoses or diagnoses[0].name == PROMPT_AS_GOOD:
         return use
@@ -143,22 +151,7 @@ def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed:
         yield "the rule was changed after an evaluation had been seen, so this verdict proves less"
     yield from _close_levels(recipe, evaluation)
     yield from _prompt_at_chance(evaluation)
-    smallest = evaluation.smallest_detectable_difference
-    held_out = evaluation.num_held_out
-    if smallest >= 1:
-        yield f"{held_out} held-out rows are too few to find any difference with 80% power"
-    elif smallest > WIDE_DIFFERENCE:
-        yield (
-            f"{held_out} held-out rows find a true difference with 80% power only from "
-            f"{100 * smallest:.0f} points on (where 40% of the rows tell two contenders apart)"
-        )
-    for name, result in evaluation.contenders.items():
-        if result.num_truncated:
-            cut_off = f"{result.num_truncated} of {result.num_answers} answers of {name}"
-            yield f"{cut_off} were cut off at max_new_tokens"
-        unscored = [f"{metric} {rate.unscored}" for metric, rate in result.rates.items() if rate.unscored]
-        if unscored:
-            yield f"unscored answers of {name}: {', '.join(unscored)} (scores.jsonl gives the reasons)"
+    yield from weaknesses_of(evaluation)
     yield from _rare_labels(recipe, evaluation)
     if "few_shot" not in evaluation.contenders:
         yield "few_shot was not evaluated: a prompt with examples may do as well"
@@ -171,26 +164,33 @@ def _close_levels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]
     """Levels that the observed rate passes and its interval does not."""
     for clause in recipe.decision.keep_when:
         contender = resolve(clause.contender, clause.metric, evaluation)
-        rate = rate_of(evaluation, contender, clause.metric)
-        if clause.threshold is None or rate is None or rate.rate is None:
+        rate = estimate_of(evaluation, contender, clause.metric)
+        if clause.kind not in ("at_least", "at_most") or clause.threshold is None or rate is None or rate.value is None:
             continue
-        if rate.rate >= clause.threshold > (rate.low or 0) and clause.kind == "at_least":
-            beyond = f"reaches down to {100 * (rate.low or 0):.0f}%"
-        elif rate.rate <= clause.threshold < (rate.high or 0) and clause.kind == "at_most":
-            beyond = f"reaches up to {100 * (rate.high or 0):.0f}%"
+        metric = evaluation.metrics[clause.metric]
+        if rate.low is None or rate.high is None:
+            beyond = "cannot be stated"
+        elif rate.value >= clause.threshold > rate.low and clause.kind == "at_least":
+            beyond = f"reaches down to {_level(metric, rate.low)}"
+        elif rate.value <= clause.threshold < rate.high and clause.kind == "at_most":
+            beyond = f"reaches up to {_level(metric, rate.high)}"
         else:
             continue
+        value = f"{rate.value:.3g}" if metric.kind == "mean" else f"{100 * rate.value:.1f}%"
         yield (
-            f"{contender} {clause.metric} passes {say_threshold(clause)} with {100 * rate.rate:.1f}%, "
-            f"but its interval {beyond}"
+            f"{contender} {clause.metric} passes {say_threshold(clause, metric)} with {value}, but its interval {beyond}"
         )
+
+
+def _level(metric: Metric, value: float) -> str:
+    return f"{value:.3g}" if metric.kind == "mean" else f"{100 * value:.0f}%"
 
 
 def _prompt_at_chance(evaluation: EvaluationResult) -> Iterator[str]:
     """The best prompt is no better than giving one label always, so that to beat it proves little."""
     metric, one_label = evaluation.main_metric, always_one_label(evaluation)
     prompt = evaluation.best_prompt[metric]
-    rate = rate_of(evaluation, prompt, metric)
+    rate = estimate_of(evaluation, prompt, metric)
     if metric not in LABEL_METRICS or one_label is None or rate is None or (rate.low or 0) > one_label.rate:
         return
     given = Counter[str]()
@@ -198,7 +198,7 @@ def _prompt_at_chance(evaluation: EvaluationResult) -> Iterator[str]:
         given.update(row)
     label, count = given.most_common(1)[0]
     yield (
-        f"{prompt}, the best prompt, knows no more than chance: {metric} {say_rate(rate)}, and {one_label} "
+        f"{prompt}, the best prompt, knows no more than chance: {metric} {say_estimate(rate)}, and {one_label} "
         f"(it gives {label} in {count} of {one_label.total} answers). That tuned beats it shows that tuned has "
         "learned, not that no prompt or larger base model could do the task"
     )
@@ -226,22 +226,19 @@ def _clause_list(verdict: Verdict, role: str, heading: str) -> str:
 
 
 def _table(evaluation: EvaluationResult) -> str:
-    header = ("contender", *evaluation.metrics, "answers", "cut off", "mean tokens")
-    rows = [
-        (
-            name,
-            *(say_rate(result.rates[metric]) for metric in evaluation.metrics),
-            str(result.num_answers),
-            str(result.num_truncated),
-            f"{result.mean_num_tokens:.0f}",
-        )
-        for name, result in evaluation.contenders.items()
-    ]
-    if evaluation.train_rate is not None:
-        rates = {evaluation.main_metric: say_rate(evaluation.train_rate)}
-        cells = [rates.get(metric, "") for metric in evaluation.metrics]
-        rows.append(("tuned, on training rows", *cells, str(evaluation.num_train_answered), "", ""))
-    lines = [header, ("---",) * len(header), *rows]
+    shown = [name for name, metric in evaluation.metrics.items() if metric.kind != "preference"]
+    header = ("", *evaluation.contenders)
+    lines = [header, ("---",) * len(header)]
+    for name in shown:
+        cells = [say_estimate(result.estimates.get(name)) for result in evaluation.contenders.values()]
+        lines.append((name, *cells))
+    results = evaluation.contenders.values()
+    lines.append(("answers, cut off", *(f"{result.num_answers}, {result.num_truncated}" for result in results)))
+    lines.append(("mean tokens", *(f"{result.mean_num_tokens:.0f}" for result in results)))
+    if evaluation.train_estimate is not None:
+        own = say_estimate(evaluation.train_estimate)
+        row = [own if name == "tuned" else "" for name in evaluation.contenders]
+        lines.append((f"{evaluation.main_metric} on {evaluation.num_train_answered} training rows", *row))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

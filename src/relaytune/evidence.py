@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
-
-from relaytune.core.results import ClauseResult, Comparison, EvaluationResult, Rate
-from relaytune.core.rule import Clause, DecisionRule, RuleContender
+from relaytune.core.metrics import Metric
+from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
+from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
+from relaytune.core.statistics import holm
 
 SIGNIFICANCE = 0.05
 LABEL_METRICS = ("label_accuracy", "likeliest_label_accuracy")
@@ -29,28 +29,36 @@ class OneLabel:
         return f"always answering {self.label} would be right in {self.right}/{self.total} ({100 * self.rate:.0f}%)"
 
 
-def apply_clause(
-    clause: Clause, role: Literal["keep_when", "discard_when"], evaluation: EvaluationResult
-) -> ClauseResult:
+def apply_clause(clause: Clause, role: ClauseRole, evaluation: EvaluationResult) -> ClauseResult:
     """Does one sentence of the rule hold? What cannot be evaluated does not hold, and the evidence says so.
 
-    `beats` holds when the exact McNemar test, two-sided, has p ≤ 0.05 and the difference is in favour. A
-    level is compared with the observed rate. Keeping needs every clause, so p is not corrected for several.
+    `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour; on one of several metrics,
+    with p corrected for their number (Holm). Clauses that must all hold are not corrected for each other.
+    `no worse`: the 95% interval of the difference excludes a loss of the margin and more. A level is compared
+    with the observed value. `falls` and `rises` forbid keep, so they hold unless the interval excludes it.
     """
-    holds, evidence = _beats(clause, evaluation) if clause.kind == "beats" else _level(clause, evaluation)
+    applied = {
+        "beats": _beats,
+        "no_worse": _no_worse,
+        "at_least": _level,
+        "at_most": _level,
+        "falls": _changes,
+        "rises": _changes,
+    }
+    holds, evidence = applied[clause.kind](clause, evaluation)
     return ClauseResult(clause.text, role, holds, evidence)
 
 
 def resolve(name: str, metric: str, evaluation: EvaluationResult) -> str:
     """The contender that a rule's name stands for: `best_prompt` is base or few_shot, per metric."""
-    return evaluation.best_prompt[metric] if name == "best_prompt" else name
+    return evaluation.best_prompt[metric] if name == BEST_PROMPT else name
 
 
-def rate_of(evaluation: EvaluationResult, contender: str, metric: str) -> Rate | None:
-    """A contender's rate; None where it was not evaluated or nothing could be scored."""
+def estimate_of(evaluation: EvaluationResult, contender: str, metric: str) -> Estimate | None:
+    """A contender's estimate; None where it was not evaluated or nothing could be scored."""
     result = evaluation.contenders.get(contender)
-    rate = result.rates[metric] if result else None
-    return rate if rate and rate.rate is not None else None
+    estimate = result.estimates.get(metric) if result else None
+    return estimate if estimate and estimate.value is not None else None
 
 
 def compare(evaluation: EvaluationResult, metric: str, contender: str, other: str) -> Comparison | None:
@@ -65,16 +73,16 @@ def compare(evaluation: EvaluationResult, metric: str, contender: str, other: st
     return None
 
 
-def prompt_meeting_levels(rule: DecisionRule, evaluation: EvaluationResult) -> RuleContender | None:
+def prompt_meeting_levels(rule: DecisionRule, evaluation: EvaluationResult) -> str | None:
     """The prompt (base or few_shot) that alone meets every level of `keep_when`; the better one if both do.
 
     The clauses are read with `tuned` replaced by the prompt, the same one in all of them. None where no
     prompt meets them, or where the rule asks tuned for no level.
     """
-    levels = [clause for clause in rule.keep_when if clause.kind != "beats"]
+    levels = [clause for clause in rule.keep_when if clause.kind in ("at_least", "at_most")]
     if not any(clause.contender == "tuned" for clause in levels):
         return None
-    prompts: tuple[RuleContender, ...] = ("base", "few_shot")
+    prompts = ("base", "few_shot")
     if evaluation.best_prompt[evaluation.main_metric] == "few_shot":
         prompts = ("few_shot", "base")
     for prompt in prompts:
@@ -94,15 +102,19 @@ def always_one_label(evaluation: EvaluationResult) -> OneLabel | None:
     return OneLabel(label, counts[label], sum(counts.values()))
 
 
-def say_rate(rate: Rate | None, digits: int = 0) -> str:
-    """`98/160 (61%, 53-69%)`: right of scored, the share, its 95% interval; then what is unscored."""
-    if rate is None:
+def say_estimate(estimate: Estimate | None, digits: int = 0) -> str:
+    """`98/160 (61%, 53-69%)` or, of a mean, `0.213 (0.194 to 0.232, 50 scored)`; then what is unscored."""
+    if estimate is None:
         return "nothing scored"
-    if rate.rate is None or rate.low is None or rate.high is None:
-        return f"nothing scored of {rate.unscored}"
-    interval = f"{100 * rate.low:.0f}-{100 * rate.high:.0f}%"
-    unscored = f"; {rate.unscored} unscored" if rate.unscored else ""
-    return f"{rate.right}/{rate.scored} ({100 * rate.rate:.{digits}f}%, {interval}{unscored})"
+    if estimate.value is None:
+        return f"nothing scored of {estimate.unscored}"
+    unscored = f"; {estimate.unscored} unscored" if estimate.unscored else ""
+    low, high = estimate.low, estimate.high
+    if estimate.right is None:
+        interval = "too few for an interval" if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        return f"{estimate.value:.3g} ({interval}, {estimate.scored} scored{unscored})"
+    interval = "too few for an interval" if low is None or high is None else f"{100 * low:.0f}-{100 * high:.0f}%"
+    return f"{estimate.right}/{estimate.scored} ({100 * estimate.value:.{digits}f}%, {interval}{unscored})"
 
 
 def say_prompt(prompt: str) -> str:
@@ -110,65 +122,137 @@ def say_prompt(prompt: str) -> str:
     return "the base model as it is" if prompt == "base" else f"the base model with the {prompt} prompt"
 
 
-def say_points(difference: float) -> str:
-    """`+24 points`: a difference of two shares, in points of a hundred."""
-    return f"{_signed(difference)} points"
+def say_difference(metric: Metric, difference: float) -> str:
+    """`+24 points` (of a hundred) for shares and preferences, `+0.019` for means."""
+    return f"{difference:+.3g}" if metric.kind == "mean" else f"{_signed(difference)} points"
 
 
 def say_comparison(evaluation: EvaluationResult, comparison: Comparison) -> str:
-    """Both rates, the paired difference with its 95% interval, and p."""
-    metric, first, second = comparison.metric, comparison.contender, comparison.other
-    left_out = (
-        f"; {comparison.num_pairs} rows compared, {comparison.num_unscored} unscored for one or both"
-        if comparison.num_unscored
-        else ""
-    )
+    """Both estimates (or wins, losses, ties), the paired difference with its 95% interval, and p."""
+    metric, first, second = evaluation.metrics[comparison.metric], comparison.contender, comparison.other
+    if metric.kind == "preference":
+        ties = comparison.num_pairs - comparison.wins - comparison.losses
+        sides = f"{first} preferred on {comparison.wins} rows, {second} on {comparison.losses}, {ties} ties"
+    else:
+        sides = " against ".join(
+            f"{name} {say_estimate(estimate_of(evaluation, name, metric.name))}" for name in (first, second)
+        )
+    left_out = f"{comparison.num_unscored} unscored for one or both" if comparison.num_unscored else ""
+    repeated = f"of {comparison.num_clusters} prompts" if comparison.num_clusters < comparison.num_pairs else ""
+    rows = ", ".join(part for part in (f"{comparison.num_pairs} rows compared", repeated, left_out) if part)
     return (
-        f"{first} {say_rate(rate_of(evaluation, first, metric))} against "
-        f"{second} {say_rate(rate_of(evaluation, second, metric))}; "
-        f"difference {say_points(comparison.difference)} "
-        f"({_signed(comparison.low)} to {_signed(comparison.high)}), {_say_p(comparison.p_value)}{left_out}"
+        f"{sides}; difference {say_difference(metric, comparison.difference)} ({say_interval(metric, comparison)}), "
+        f"{say_p(comparison.p_value)}{f'; {rows}' if left_out or repeated else ''}"
     )
 
 
-def say_threshold(clause: Clause) -> str:
-    """`at least 70%`."""
-    assert clause.threshold is not None
-    return f"{clause.kind.replace('_', ' ')} {100 * clause.threshold:g}%"
+def say_interval(metric: Metric, comparison: Comparison) -> str:
+    """`+17 to +30`: the interval of a difference."""
+    if comparison.low is None or comparison.high is None:
+        return "too few for an interval"
+    ends = (f"{end:+.3g}" if metric.kind == "mean" else _signed(end) for end in (comparison.low, comparison.high))
+    return " to ".join(ends)
+
+
+def say_threshold(clause: Clause, metric: Metric) -> str:
+    """`at least 70%`, of a mean `at least 2.5`."""
+    return f"{clause.kind.replace('_', ' ')} {say_level(metric, clause.threshold or 0)}"
+
+
+def say_level(metric: Metric, level: float) -> str:
+    """`70%`, of a mean `2.5`."""
+    return f"{level:g}" if metric.kind == "mean" else f"{100 * level:g}%"
+
+
+def say_p(p_value: float) -> str:
+    """`p = 0.031`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def gain(metric: Metric, difference: float) -> float:
+    """A difference, positive where it is for the better."""
+    return -difference if metric.lower_is_better else difference
 
 
 def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+    pairs = [(metric, *_pair(clause, metric, evaluation)) for metric in clause.metrics]
+    tested = [comparison for _, comparison, _ in pairs if comparison is not None]
+    corrected = holm([comparison.p_value for comparison in tested])
+    wins = [
+        comparison.metric
+        for comparison, p_value in zip(tested, corrected, strict=True)
+        if p_value <= SIGNIFICANCE and gain(evaluation.metrics[comparison.metric], comparison.difference) > 0
+    ]
+    said = [
+        prefix if comparison is None else prefix + say_comparison(evaluation, comparison)
+        for _, comparison, prefix in pairs
+    ]
+    if len(pairs) == 1:
+        return bool(wins), said[0]
+    holm_ps = ", ".join(f"{c.metric} {say_p(p)}" for c, p in zip(tested, corrected, strict=True)) or "none"
+    named = "; ".join(f"{metric}: {text}" for (metric, _, _), text in zip(pairs, said, strict=True))
+    return bool(wins), f"{named}; corrected for {len(tested)} (Holm): {holm_ps}"
+
+
+def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Comparison | None, str]:
+    """The comparison that a clause asks for, and what to say before it; or None, and why there is none."""
     assert clause.other is not None
-    first, second = (resolve(name, clause.metric, evaluation) for name in (clause.contender, clause.other))
-    prefix = _which_prompt(clause, evaluation)
+    first, second = (resolve(name, metric, evaluation) for name in (clause.contender, clause.other))
+    prefix = _which_prompt(clause, metric, evaluation)
     if first == second:
-        return False, f"{prefix}nothing to compare: both sides are {first}"
+        return None, f"{prefix}nothing to compare: both sides are {first}"
     if missing := [name for name in (first, second) if name not in evaluation.contenders]:
-        return False, f"{prefix}cannot be evaluated: {' and '.join(missing)} was not evaluated"
-    comparison = compare(evaluation, clause.metric, first, second)
+        return None, f"{prefix}cannot be evaluated: {' and '.join(missing)} was not evaluated"
+    if refused := evaluation.judging_refused(metric):
+        return None, f"{prefix}cannot be evaluated: {refused}"
+    comparison = compare(evaluation, metric, first, second)
     if comparison is None:
-        return False, f"{prefix}cannot be evaluated: no row is scored for both {first} and {second}"
-    holds = comparison.p_value <= SIGNIFICANCE and comparison.difference > 0
-    return holds, prefix + say_comparison(evaluation, comparison)
+        return None, f"{prefix}cannot be evaluated: no row is scored for both {first} and {second}"
+    return comparison, prefix
+
+
+def _no_worse(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+    comparison, prefix = _pair(clause, clause.metric, evaluation)
+    if comparison is None:
+        return False, prefix
+    metric, margin = evaluation.metrics[clause.metric], clause.threshold or 0.0
+    worst = comparison.high if metric.lower_is_better else comparison.low
+    holds = worst is not None and gain(metric, worst) > -margin
+    shown = "excluded" if holds else "not excluded"
+    return holds, f"{prefix}{say_comparison(evaluation, comparison)}; a loss of {say_level(metric, margin)} is {shown}"
+
+
+def _changes(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+    comparison, prefix = _pair(clause, clause.metric, evaluation)
+    if comparison is None:
+        return True, f"{prefix}, so that it is not excluded"
+    metric, margin = evaluation.metrics[clause.metric], clause.threshold or DEFAULT_MARGIN
+    falls = clause.kind == "falls"
+    worst = comparison.low if falls else comparison.high
+    excluded = worst is not None and (worst > -margin if falls else worst < margin)
+    change = f"a {'fall' if falls else 'rise'} of {say_level(metric, margin)}"
+    shown = "excluded" if excluded else "not excluded"
+    return not excluded, f"{prefix}{say_comparison(evaluation, comparison)}; {change} is {shown}"
 
 
 def _level(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
-    contender = resolve(clause.contender, clause.metric, evaluation)
-    prefix = _which_prompt(clause, evaluation)
+    contender, metric = resolve(clause.contender, clause.metric, evaluation), evaluation.metrics[clause.metric]
+    prefix = _which_prompt(clause, clause.metric, evaluation)
     if contender not in evaluation.contenders:
         return False, f"{prefix}cannot be evaluated: {contender} was not evaluated"
-    rate = rate_of(evaluation, contender, clause.metric)
-    if rate is None or rate.rate is None or clause.threshold is None:
-        unscored = evaluation.contenders[contender].rates[clause.metric].unscored
+    estimate = estimate_of(evaluation, contender, metric.name)
+    if estimate is None or estimate.value is None or clause.threshold is None:
+        unscored = evaluation.contenders[contender].num_answers
         return False, f"{prefix}cannot be evaluated: none of {contender}'s {unscored} answers could be scored"
-    holds = rate.rate >= clause.threshold if clause.kind == "at_least" else rate.rate <= clause.threshold
-    return holds, f"{prefix}{contender} {say_rate(rate, digits=1)}; asked: {say_threshold(clause)}"
+    value = estimate.value
+    holds = value >= clause.threshold if clause.kind == "at_least" else value <= clause.threshold
+    return holds, f"{prefix}{contender} {say_estimate(estimate, digits=1)}; asked: {say_threshold(clause, metric)}"
 
 
-def _which_prompt(clause: Clause, evaluation: EvaluationResult) -> str:
-    if "best_prompt" not in (clause.contender, clause.other):
+def _which_prompt(clause: Clause, metric: str, evaluation: EvaluationResult) -> str:
+    if BEST_PROMPT not in (clause.contender, clause.other):
         return ""
-    best = evaluation.best_prompt[clause.metric]
+    best = evaluation.best_prompt[metric]
     other = "few_shot" if best == "base" else "base"
     alone = "" if other in evaluation.contenders else f" ({other} was not evaluated)"
     return f"best_prompt is {best}{alone}: "
@@ -179,11 +263,11 @@ def _mirrored(comparison: Comparison) -> Comparison:
         comparison,
         contender=comparison.other,
         other=comparison.contender,
-        only_contender=comparison.only_other,
-        only_other=comparison.only_contender,
+        wins=comparison.losses,
+        losses=comparison.wins,
         difference=-comparison.difference,
-        low=-comparison.high,
-        high=-comparison.low,
+        low=None if comparison.high is None else -comparison.high,
+        high=None if comparison.low is None else -comparison.low,
     )
 
 
@@ -191,6 +275,3 @@ def _signed(share: float) -> str:
     points = round(100 * share)
     return f"{points:+d}" if points else "0"
 
-
-def _say_p(p_value: float) -> str:
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

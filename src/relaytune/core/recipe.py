@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from relaytune.core.contract import Contract
+from relaytune.core.criteria import Criteria
 from relaytune.core.errors import RecipeError
 from relaytune.core.files import sha256_of_value
-from relaytune.core.rule import DecisionRule
-from relaytune.core.sections import BaseModelChoice, Data, Evaluation, Lora, Section, Session, Task, Training
+from relaytune.core.judging import Judging
+from relaytune.core.metrics import Metric
+from relaytune.core.rule import BEST_PROMPT, Clause, DecisionRule
+from relaytune.core.sections import CONTENDERS, BaseModelChoice, Data, Evaluation, Lora, Section, Session, Task, Training
 from relaytune.core.yaml_text import dump_yaml, parse_yaml
 
 
@@ -30,16 +33,21 @@ class Recipe(Section):
     training: Training = Training.model_validate({})
     session: Session = Session.model_validate({})
     evaluation: Evaluation = Evaluation.model_validate({})
+    judging: Judging | None = None
     decision: DecisionRule
 
     @model_validator(mode="after")
-    def _rule_fits_contract(self) -> Self:
-        known = metrics_of(self.contract)
-        clauses = (*self.decision.keep_when, *self.decision.discard_when)
-        wrong = [f"{clause.text!r} names {clause.metric}" for clause in clauses if clause.metric not in known]
+    def _rule_fits(self) -> Self:
+        contenders = (*CONTENDERS, BEST_PROMPT, *self.evaluation.imported)
+        wrong = rule_problems(self.decision, self.criteria.metrics, contenders)
         if wrong:
-            raise ValueError(f"decision: {'; '.join(wrong)}; this contract has {', '.join(known)}")
+            raise ValueError(f"decision: {'; '.join(wrong)}")
         return self
+
+    @property
+    def criteria(self) -> Criteria:
+        """By what its answers are measured."""
+        return Criteria(self.contract, self.evaluation, self.judging, self.decision, self.data.generator)
 
     def as_json(self) -> dict[str, Any]:
         """The resolved recipe, defaults included, as plain JSON values."""
@@ -51,18 +59,29 @@ class Recipe(Section):
         return sha256_of_value(self.as_json())
 
 
-def metrics_of(contract: Contract) -> tuple[str, ...]:
-    """The scores that a contract allows; each is right or wrong for one answer."""
-    if contract.allowed_labels:
-        shared = ("contract_pass", "label_accuracy", "likeliest_label_accuracy")
-        return ("parses", *shared) if contract.kind == "json_schema" else shared
-    if contract.kind == "free_text":
-        return ("contract_pass",)
-    return (
-        ("parses", "contract_pass", "exact_match")
-        if contract.kind == "json_schema"
-        else ("contract_pass", "exact_match")
-    )
+def rule_problems(rule: DecisionRule, metrics: Mapping[str, Metric], contenders: Sequence[str]) -> list[str]:
+    """What the rule names and is not there, and levels that no value can have."""
+    problems = []
+    for clause in rule.clauses:
+        unknown = [name for name in clause.metrics if name not in metrics]
+        strangers = [name for name in (clause.contender, clause.other) if name and name not in contenders]
+        if unknown:
+            known = f"measured here: {', '.join(metrics)}"
+            problems.append(f"{clause.text!r} names {', '.join(unknown)}; {known}")
+        elif strangers:
+            problems.append(f"{clause.text!r} names {', '.join(strangers)}; contenders: {', '.join(contenders)}")
+        else:
+            problems += [f"{clause.text!r}: {fault}" for fault in _threshold_faults(clause, metrics[clause.metric])]
+    return problems
+
+
+def _threshold_faults(clause: Clause, metric: Metric) -> Iterator[str]:
+    if clause.kind in ("at_least", "at_most") and metric.kind == "preference":
+        yield "a preference is of two contenders; write 'tuned beats base on preference'"
+    elif clause.kind in ("at_least", "at_most") and metric.kind == "share" and not 0 <= (clause.threshold or 0) <= 1:
+        yield "a share lies between 0 and 1"
+    elif clause.kind in ("falls", "rises") and clause.threshold is None and metric.kind == "mean":
+        yield f"say by how much in the unit of {metric.name}: '{metric.name} {clause.kind} by more than 0.1'"
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -12,9 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, write_json
+from relaytune.core.metrics import Metric
 from relaytune.core.precision import Precision
 
 Record = TypeVar("Record")
+
+ClauseRole = Literal["keep_when", "never_when", "discard_when"]
 
 
 @dataclass(frozen=True)
@@ -125,15 +128,18 @@ class TrainingResult:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A share of right answers with its 95% Wilson interval; unscored answers are counted apart."""
+class Estimate:
+    """A share of right answers, or a mean, with its 95% interval; unscored answers are counted apart.
 
-    right: int
-    scored: int
-    unscored: int
-    rate: float | None  # None where nothing could be scored
+    The interval is None where too few answers are scored to state one, the value where none is.
+    """
+
+    value: float | None
     low: float | None
     high: float | None
+    scored: int
+    unscored: int
+    right: int | None = None  # of a share
 
 
 @dataclass(frozen=True)
@@ -141,30 +147,45 @@ class ContenderResult:
     """How one contender answered the held-out rows."""
 
     contender: str
-    rates: Mapping[str, Rate]  # metric → rate
+    estimates: Mapping[str, Estimate]  # metric → its estimate; without those of pairs only
     num_answers: int
     num_truncated: int
     mean_num_tokens: float
+    mean_num_characters: float
     # expected label → given label → count; "(none)" where no allowed label was given. Empty without labels.
     confusion: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two contenders on the same rows (rows scored for both)."""
+    """Two contenders on the same rows (rows scored for both).
+
+    `difference` is contender minus other: of shares, of means, or the share of rows won minus that of rows lost.
+    Rows with the same prompt are one cluster.
+    """
 
     metric: str
     contender: str
     other: str
     num_pairs: int
     num_unscored: int
-    both_right: int
-    only_contender: int  # right where the other is wrong
-    only_other: int
-    difference: float  # rate of contender minus rate of other
-    low: float  # 95% Newcombe interval for paired differences
-    high: float
-    p_value: float  # exact McNemar, two-sided
+    num_clusters: int
+    wins: int  # rows with a higher value than the other's
+    losses: int
+    both_right: int | None  # of shares
+    difference: float
+    low: float | None  # 95%; None where too few rows are compared to state it
+    high: float | None
+    p_value: float  # of no difference, two-sided
+    adjusted_p_value: float  # Holm, over the metrics of the same group for these two
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """The general set, which has nothing to do with the task: how many questions and texts."""
+
+    num_questions: int
+    num_texts: int
 
 
 @dataclass(frozen=True)
@@ -192,15 +213,19 @@ class EvaluationResult:
     """Everything that was found on the held-out rows."""
 
     main_metric: str
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Metric]
     num_held_out: int
+    num_prompts: int  # different ones among the held-out rows
     contenders: Mapping[str, ContenderResult]
     comparisons: tuple[Comparison, ...]
-    best_prompt: Mapping[str, str]  # metric → base or few_shot, whichever is right more often (base on a tie)
-    train_rate: Rate | None  # main metric of tuned on training rows; None before training
+    best_prompt: Mapping[str, str]  # metric → base or few_shot, whichever does better (base on a tie)
+    train_estimate: Estimate | None  # main metric of tuned on training rows; None before training
     num_train_answered: int
     smallest_detectable_difference: float
     few_shot: FewShotChoice | None
+    forgetting: Forgetting | None
+    judging: JudgingResult | None
+    notes: Mapping[str, str]  # metric → what to know when reading it
 
 
 @dataclass(frozen=True)
@@ -208,7 +233,7 @@ class ClauseResult:
     """One sentence of the rule, applied."""
 
     text: str
-    role: Literal["keep_when", "discard_when"]
+    role: ClauseRole
     holds: bool
     evidence: str
 

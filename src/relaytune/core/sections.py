@@ -11,8 +11,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from relaytune.core.contract import Contract
 from relaytune.core.precision import Precision
+from relaytune.core.rule import BEST_PROMPT
 from relaytune.core.stores import STORE_KINDS
+
+
+# contenders of a run, in the order in which they are shown
+CONTENDERS = ("tuned", "exported", "few_shot", "base")
 
 
 class Section(BaseModel):
@@ -72,6 +78,9 @@ class Data(Section):
     max_held_out_rows: int | None = Field(None, gt=0, description="use only so many, drawn by the seed")
     on_error: Literal["refuse", "drop"] = Field(
         "refuse", description="faulty training rows: stop, or leave out and say so"
+    )
+    generator: str | None = Field(
+        None, description="the model that wrote the answers in these rows; none: people did, or it is not known"
     )
 
 
@@ -195,8 +204,40 @@ class FewShot(Section):
         return ks
 
 
+Scorer = Literal["rouge_l", "sentence_bleu", "bertscore", "reference_nats"]
+
+
 class Evaluation(Section):
-    """How contenders answer: the same rows, the same template, greedy decoding."""
+    """How contenders answer, all of them the same rows after the same template, and what is scored beside the contract."""
 
     max_new_tokens: int = Field(64, gt=0)
+    temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="sample from the likeliest tokens of this share")
+    seed: int = Field(0, ge=0, description="of sampling")
     few_shot: FewShot = FewShot.model_validate({})
+    scorers: tuple[Scorer, ...] | None = Field(
+        None, description="beside the contract's; none: rouge_l and sentence_bleu where the answer is free text"
+    )
+    bertscore_encoder: str | None = Field(None, description="hub id, folder or package:…; none: the embedded one")
+    exclude_truncated: bool = Field(False, description="answers that were cut off are unscored rather than judged")
+    imported: dict[str, str] = Field(
+        default_factory=dict, description="contenders whose answers were made elsewhere: name → file, as the recipe's"
+    )
+    forgetting: bool = Field(True, description="base and tuned also answer a small general set")
+
+    @field_validator("imported")
+    @classmethod
+    def _names_free(cls, imported: dict[str, str]) -> dict[str, str]:
+        for name in imported:
+            if not re.fullmatch(r"[a-z]\w*", name) or name in CONTENDERS or name == BEST_PROMPT:
+                raise ValueError(
+                    f"{name!r} cannot name a contender: small letters, digits and _, and none of "
+                    f"{', '.join((*CONTENDERS, BEST_PROMPT))}"
+                )
+        return imported
+
+    def scorers_for(self, contract: Contract | None) -> tuple[Scorer, ...]:
+        """The scorers asked for, or what fits the contract."""
+        if self.scorers is not None:
+            return self.scorers
+        return ("rouge_l", "sentence_bleu") if contract is not None and contract.kind == "free_text" else ()

@@ -1,131 +1,132 @@
-"""From answers to rates, paired comparisons and confusions: everything that the held-out rows say."""
+"""From answers, scores and judgements to estimates, paired comparisons and confusions: all that the rows say."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from relaytune.core.contract import Contract, read_answer
-from relaytune.core.recipe import Recipe, metrics_of
+from relaytune.core.criteria import Criteria
+from relaytune.core.files import sha256_of_value
+from relaytune.core.metrics import PREFERENCE, Metric
 from relaytune.core.records import Example, Generation, Score
-from relaytune.core.results import Comparison, ContenderResult, EvaluationResult, FewShotChoice, Rate
-from relaytune.core.rule import DecisionRule
-from relaytune.core.statistics import (
-    mcnemar_exact,
-    paired_difference_interval,
-    smallest_detectable_difference,
-    wilson_interval,
+from relaytune.core.results import (
+    Comparison,
+    ContenderResult,
+    Estimate,
+    EvaluationResult,
+    FewShotChoice,
+    Forgetting,
+    JudgingResult,
 )
-from relaytune.evaluation.scoring import score
+from relaytune.core.sections import CONTENDERS
+from relaytune.core.statistics import smallest_detectable_difference
+from relaytune.evaluation.estimating import Clusters, Values, adjusted, compare, compare_preferences, estimate
 
-# the order in which contenders are shown; of two, the earlier one is compared with the later one
-CONTENDERS = ("tuned", "exported", "few_shot", "base")
+PROMPTS = ("base", "few_shot")
 NO_LABEL = "(none)"
 
-# metric → contender → example id → value (None: unscored)
-Values = Mapping[str, Mapping[str, Mapping[str, float | None]]]
+# metric → contender → row → value
+Table = Mapping[str, Mapping[str, Values]]
 
 
-def summarize(
-    recipe: Recipe,
-    held_out: Sequence[Example],
-    generations_by_contender: Mapping[str, Sequence[Generation]],
-    train_examples_answered: Sequence[Example],
-    train_generations: Sequence[Generation],
-    few_shot: FewShotChoice | None,
-) -> tuple[EvaluationResult, list[Score]]:
-    """Score all answers to the held-out rows and compare every pair of contenders on every metric.
+@dataclass(frozen=True)
+class Evidence:
+    """What an evaluation rests on. `scores` are of held-out rows, and of the general set where it was answered."""
 
-    `train_examples_answered` are the training rows that `tuned` answered too; they give `train_rate` only,
-    and their scores are not among those returned. Both are empty before training.
+    held_out: Sequence[Example]
+    generations: Mapping[str, Sequence[Generation]]  # contender → its answers to held-out rows
+    scores: Sequence[Score]
+    train_scores: Sequence[Score] = ()  # of tuned, on training rows
+    # (contender, other) → row → 1, 0, -1 or None, as the judges together prefer
+    preferences: Mapping[tuple[str, str], Values] | None = None
+    few_shot: FewShotChoice | None = None
+    forgetting: Forgetting | None = None
+    judging: JudgingResult | None = None
+    notes: Mapping[str, str] | None = None
 
-    Raises:
-        RunError: an answer belongs to no row, or two answers to the same one.
-    """
-    contract = recipe.contract
-    metrics = metrics_of(contract)
-    main = main_metric(recipe.decision)
-    contenders = sorted(generations_by_contender, key=CONTENDERS.index)
-    scores = [
-        row
-        for contender in contenders
-        for row in score(contract, held_out, generations_by_contender[contender], contender)
-    ]
-    values = _by_metric_and_contender(scores, metrics, contenders)
-    train_scores = score(contract, train_examples_answered, train_generations, "tuned")
+
+def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
+    """Estimates for every contender and comparisons of every pair of them, on every metric."""
+    held_out, metrics = evidence.held_out, criteria.metrics
+    contenders = sorted(evidence.generations, key=_rank(list(evidence.generations)))
+    table = _table(evidence.scores)
+    clusters = clusters_of(held_out, evidence.scores)
+    preferences = {
+        pair: compare_preferences(metrics[PREFERENCE], *pair, values, clusters)
+        for pair, values in (evidence.preferences or {}).items()
+    }
+    comparisons = adjusted(
+        [
+            compare(metric, contender, other, values[contender], values[other], clusters)
+            for name, metric in metrics.items()
+            for values in (table.get(name, {}),)
+            for contender, other in combinations(contenders, 2)
+            if contender in values and other in values
+        ]
+        + list(preferences.values()),
+        metrics,
+    )
+    main = metrics[criteria.main_metric]
+    train = {row.id: row.value for row in evidence.train_scores if row.scorer == main.name}
+    contender_results = {
+        contender: _contender_result(criteria, evidence, contender, table, clusters) for contender in contenders
+    }
     return EvaluationResult(
-        main_metric=main,
+        main_metric=main.name,
         metrics=metrics,
         num_held_out=len(held_out),
-        contenders={
-            contender: _contender_result(
-                contract,
-                held_out,
-                generations_by_contender[contender],
-                contender,
-                {metric: _rate(values[metric][contender].values()) for metric in metrics},
-            )
-            for contender in contenders
-        },
-        comparisons=tuple(
-            _compare(metric, contender, other, values)
-            for metric in metrics
-            for contender, other in combinations(contenders, 2)
-        ),
-        best_prompt={metric: _best_prompt(values[metric]) for metric in metrics},
-        train_rate=_rate(row.value for row in train_scores if row.scorer == main) if train_scores else None,
-        num_train_answered=len(train_generations),
-        smallest_detectable_difference=smallest_detectable_difference(len(held_out)),
-        few_shot=few_shot,
-    ), scores
-
-
-def main_metric(rule: DecisionRule) -> str:
-    """The metric that the rule decides by: of its first comparison, else of its first clause."""
-    beats = [clause.metric for clause in rule.keep_when if clause.kind == "beats"]
-    return beats[0] if beats else rule.keep_when[0].metric
-
-
-def _by_metric_and_contender(scores: Iterable[Score], metrics: Iterable[str], contenders: Sequence[str]) -> Values:
-    values: dict[str, dict[str, dict[str, float | None]]] = {
-        metric: {contender: {} for contender in contenders} for metric in metrics
-    }
-    for row in scores:
-        values[row.scorer][row.contender][row.id] = row.value
-    return values
-
-
-def _rate(values: Iterable[float | None]) -> Rate:
-    values = list(values)
-    scored = [value for value in values if value is not None]
-    right = sum(value == 1.0 for value in scored)
-    if not scored:
-        return Rate(0, 0, len(values), None, None, None)
-    return Rate(
-        right,
-        len(scored),
-        len(values) - len(scored),
-        right / len(scored),
-        *wilson_interval(right, len(scored)),
+        num_prompts=len({clusters[example.id] for example in held_out}),
+        contenders=contender_results,
+        comparisons=comparisons,
+        best_prompt={metric.name: _best_prompt(metric, contender_results, preferences) for metric in metrics.values()},
+        train_estimate=estimate(main, train, {id: id for id in train}) if train else None,
+        num_train_answered=len({row.id for row in evidence.train_scores}),
+        smallest_detectable_difference=smallest_detectable_difference(len({clusters[row.id] for row in held_out})),
+        few_shot=evidence.few_shot,
+        forgetting=evidence.forgetting,
+        judging=evidence.judging,
+        notes=evidence.notes or {},
     )
 
 
+def clusters_of(held_out: Iterable[Example], scores: Iterable[Score] = ()) -> dict[str, str]:
+    """The cluster of each row: held-out rows with the same messages are one, any other row is its own."""
+    clusters = {row.id: row.id for row in scores}
+    return clusters | {example.id: sha256_of_value(list(example.messages)) for example in held_out}
+
+
+def _rank(given: Sequence[str]) -> Callable[[str], int]:
+    order = [*CONTENDERS, *given]  # contenders from elsewhere behind ours, in the order given
+    return order.index
+
+
+def _table(scores: Iterable[Score]) -> Table:
+    table: dict[str, dict[str, dict[str, float | None]]] = {}
+    for row in scores:
+        table.setdefault(row.scorer, {}).setdefault(row.contender, {})[row.id] = row.value
+    return table
+
+
 def _contender_result(
-    contract: Contract,
-    held_out: Sequence[Example],
-    generations: Sequence[Generation],
-    contender: str,
-    rates: Mapping[str, Rate],
+    criteria: Criteria, evidence: Evidence, contender: str, table: Table, clusters: Clusters
 ) -> ContenderResult:
-    num_tokens = [generation.num_tokens for generation in generations]
+    generations = evidence.generations[contender]
+    count = max(len(generations), 1)
     return ContenderResult(
         contender,
-        rates,
+        {
+            name: estimate(metric, table[name][contender], clusters)
+            for name, metric in criteria.metrics.items()
+            if contender in table.get(name, {})
+        },
         num_answers=len(generations),
         num_truncated=sum(generation.finish_reason == "length" for generation in generations),
-        mean_num_tokens=sum(num_tokens) / len(num_tokens) if num_tokens else 0.0,
-        confusion=_confusion(contract, held_out, generations),
+        mean_num_tokens=sum(generation.num_tokens for generation in generations) / count,
+        mean_num_characters=sum(len(generation.completion) for generation in generations) / count,
+        confusion=_confusion(criteria.contract, evidence.held_out, generations) if criteria.contract else {},
     )
 
 
@@ -146,31 +147,23 @@ def _confusion(
     return confusion
 
 
-def _compare(metric: str, contender: str, other: str, values: Values) -> Comparison:
-    ours, theirs = values[metric][contender], values[metric][other]
-    pairs = Counter(
-        (ours[id] == 1.0, theirs[id] == 1.0) for id in ours if ours[id] is not None and theirs[id] is not None
-    )
-    both, only_ours, only_theirs = pairs[True, True], pairs[True, False], pairs[False, True]
-    num_pairs = pairs.total()
-    low, high = paired_difference_interval(both, only_ours, only_theirs, pairs[False, False])
-    return Comparison(
-        metric,
-        contender,
-        other,
-        num_pairs=num_pairs,
-        num_unscored=len(ours) - num_pairs,
-        both_right=both,
-        only_contender=only_ours,
-        only_other=only_theirs,
-        difference=(only_ours - only_theirs) / num_pairs if num_pairs else 0.0,
-        low=low,
-        high=high,
-        p_value=mcnemar_exact(only_ours, only_theirs),
-    )
-
-
-def _best_prompt(values: Mapping[str, Mapping[str, float | None]]) -> str:
-    rates = {name: _rate(values[name].values()).rate for name in ("base", "few_shot") if name in values}
-    scored = {name: rate for name, rate in rates.items() if rate is not None}
-    return max(scored, key=scored.__getitem__, default="base")  # of equals the first: base
+def _best_prompt(
+    metric: Metric, results: Mapping[str, ContenderResult], preferences: Mapping[tuple[str, str], Comparison]
+) -> str:
+    """The prompt that tuned has to beat: the better one by its own value, by preference the one that loses least."""
+    if metric.kind == "preference":
+        against = {
+            other: -comparison.difference
+            for (contender, other), comparison in preferences.items()
+            if contender == "tuned" and other in PROMPTS and comparison.num_pairs
+        }
+        return max(against, key=against.__getitem__, default="base")
+    sign = -1 if metric.lower_is_better else 1
+    values = {
+        name: sign * found.value
+        for name in PROMPTS
+        if name in results
+        and (found := results[name].estimates.get(metric.name)) is not None
+        and found.value is not None
+    }
+    return max(values, key=values.__getitem__, default="base")  # of equals the first: base

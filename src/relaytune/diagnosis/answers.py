@@ -1,0 +1,129 @@
+"""What the answers show by themselves, wherever they come from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from statistics import NormalDist
+
+from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
+from relaytune.core.rule import DecisionRule
+from relaytune.core.statistics import pairs_needed
+from relaytune.evidence import (
+    SIGNIFICANCE,
+    compare,
+    estimate_of,
+    gain,
+    prompt_meeting_levels,
+    say_comparison,
+    say_estimate,
+    say_prompt,
+)
+
+PROMPT_AS_GOOD = "prompt_as_good"
+# a prompt is as good as tuned when at most this much can be gained (upper limit of the interval)
+NEGLIGIBLE_GAIN = 0.05
+SUBSTANCE = re.compile("fact|accura|correct|true|truth|error|faithful")  # names of criteria that judge what is said
+PRACTICAL_HELD_OUT = 5000  # rows; to show a gain that needs more is not worth it
+
+
+def not_evaluated(evaluation: EvaluationResult) -> Diagnosis:
+    """There is nothing to judge tuned by."""
+    if "tuned" not in evaluation.contenders:
+        return Diagnosis(
+            "not_evaluated",
+            f"tuned answered none of the {evaluation.num_held_out} held-out rows",
+            "train the model and let it answer: `relaytune train`, then `relaytune evaluate`",
+        )
+    return Diagnosis(
+        "not_evaluated",
+        f"none of tuned's answers could be scored for {evaluation.main_metric}; scores.jsonl says why",
+        "answer the held-out rows again: delete generations/tuned.jsonl and run `relaytune evaluate`",
+    )
+
+
+def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+    """A prompt does what the rule asks, and tuned adds nothing."""
+    prompt = prompt_meeting_levels(rule, evaluation)
+    comparison = compare(evaluation, evaluation.main_metric, "tuned", prompt) if prompt else None
+    if not prompt or comparison is None:
+        return
+    metric = evaluation.metrics[comparison.metric]
+    gained = gain(metric, comparison.difference)
+    if comparison.p_value <= SIGNIFICANCE and gained > 0:
+        return
+    # a wide interval above 0 is a lack of held-out rows, not a sign that the two are alike
+    most = comparison.low if metric.lower_is_better else comparison.high
+    negligible = metric.kind == "share" and most is not None and gain(metric, most) <= NEGLIGIBLE_GAIN
+    if gained <= 0 or negligible:
+        yield Diagnosis(
+            PROMPT_AS_GOOD,
+            f"{prompt} meets every level of the rule without training, and tuned is not better: "
+            f"{say_comparison(evaluation, comparison)}",
+            f"do not fine-tune; use {say_prompt(prompt)}",
+        )
+
+
+def sounds_better(evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+    """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught."""
+    changes: dict[str, list[str]] = {"up": [], "down": []}
+    for name, metric in evaluation.metrics.items():
+        comparison = compare(evaluation, name, "tuned", evaluation.best_prompt[name])
+        if comparison is None or comparison.p_value > SIGNIFICANCE or metric.group not in ("judge", "overlap"):
+            continue
+        substance = metric.group == "judge" and (SUBSTANCE.search(name) or metric.kind == "preference")
+        better = gain(metric, comparison.difference) > 0
+        if better or substance:
+            changes["up" if better else "down"].append(f"{name}: {say_comparison(evaluation, comparison)}")
+    if changes["up"] and changes["down"]:
+        yield Diagnosis(
+            "sounds_better",
+            f"tuned is better in {'; '.join(changes['up'])}; and worse in {'; '.join(changes['down'])}",
+            "audit the training answers against sources, and remove or correct what is wrong in them",
+        )
+
+
+def difference_not_detectable(evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+    """A gain that so few rows cannot tell from chance."""
+    metric = evaluation.metrics[evaluation.main_metric]
+    comparison = compare(evaluation, metric.name, "tuned", evaluation.best_prompt[metric.name])
+    if comparison is None or comparison.p_value <= SIGNIFICANCE or gain(metric, comparison.difference) <= 0:
+        return
+    prompts = comparison.num_clusters
+    if metric.kind == "mean":
+        needed = mean_pairs_needed(comparison)
+    else:
+        needed = pairs_needed(comparison.difference, (comparison.wins + comparison.losses) / comparison.num_pairs)
+    if needed is not None and needed <= PRACTICAL_HELD_OUT:
+        change = f"enlarge the held-out set to about {needed} rows (now {prompts} compared)"
+    else:
+        change = "add training rows; a difference this small is not worth measuring"
+    size = f"takes about {needed} held-out rows" if needed is not None else "takes more held-out rows than can be said"
+    yield Diagnosis(
+        "difference_not_detectable",
+        f"{say_comparison(evaluation, comparison)}; a true difference of this size {size} to be found with 80% power",
+        change,
+    )
+
+
+def mean_pairs_needed(comparison: Comparison) -> int | None:
+    """About how many rows show a mean difference of this size with 80% power; None where no interval is stated.
+
+    The standard error is read off the 95% interval and falls with the root of the rows.
+    """
+    if comparison.low is None or comparison.high is None or comparison.difference == 0:
+        return None
+    error = (comparison.high - comparison.low) / (2 * NormalDist().inv_cdf(0.975))
+    ratio = error * (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)) / comparison.difference
+    return math.ceil(comparison.num_clusters * ratio**2)
+
+
+def more_rows(evaluation: EvaluationResult) -> Diagnosis:
+    """What is left where nothing else is found."""
+    rate = estimate_of(evaluation, "tuned", evaluation.main_metric)
+    return Diagnosis(
+        "cause_unknown",
+        f"tuned {evaluation.main_metric} {say_estimate(rate)}; neither answers nor losses point to one cause",
+        "add training rows",
+    )

@@ -1,0 +1,56 @@
+"""What an evaluation cannot show, read off its own figures: few rows, repeated prompts, answers cut off, one judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from relaytune.core.results import ContenderResult, EvaluationResult
+from relaytune.core.statistics import smallest_detectable_preference
+
+WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
+LENGTHS_APART = 1.2  # answers longer by this factor may be preferred for their length
+
+
+def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
+    """One sentence each, without its full stop; the widest first."""
+    yield from _too_few_rows(evaluation)
+    yield from _repeated_prompts(evaluation)
+    for result in evaluation.contenders.values():
+        yield from _cut_off_or_unscored(result)
+    yield from _only_closeness(evaluation)
+    yield from _judging(evaluation)
+
+
+def _too_few_rows(evaluation: EvaluationResult) -> Iterator[str]:
+    smallest, prompts = evaluation.smallest_detectable_difference, evaluation.num_prompts
+    rows = f"{prompts} held-out rows" if prompts == evaluation.num_held_out else f"{prompts} different prompts"
+    if smallest >= 1:
+        yield f"{rows} are too few to find any difference with 80% power"
+    elif smallest > WIDE_DIFFERENCE and any(metric.kind == "share" for metric in evaluation.metrics.values()):
+        yield (
+            f"{rows} find a true difference with 80% power only from "
+            f"{100 * smallest:.0f} points on (where 40% of the rows tell two contenders apart)"
+        )
+
+
+def _repeated_prompts(evaluation: EvaluationResult) -> Iterator[str]:
+    repeated = evaluation.num_held_out - evaluation.num_prompts
+    if repeated:
+        yield (
+            f"{repeated} of {evaluation.num_held_out} held-out rows repeat the prompt of another; each prompt counts as "
+            "one case in every interval and test"
+        )
+
+
+def _cut_off_or_unscored(result: ContenderResult) -> Iterator[str]:
+    if result.num_truncated:
+        yield f"{result.num_truncated} of {result.num_answers} answers of {result.contender} were cut off"
+    unscored = [f"{metric} {found.unscored}" for metric, found in result.estimates.items() if found.unscored]
+    if unscored:
+        yield f"unscored answers of {result.contender}: {', '.join(unscored)} (scores.jsonl gives the reasons)"
+
+
+def _only_closeness(evaluation: EvaluationResult) -> Iterator[str]:
+    groups = {metric.group for metric in evaluation.metrics.values()}
+    if "overlap" in groups and not groups & {"judgement", "judge"}:
+        yield "only the overlap with references was measured: it tells how close answers are to these, not how good"
