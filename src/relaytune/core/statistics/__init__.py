@@ -1,0 +1,43 @@
+"""Tests and 95% intervals, paired by row and clustered by prompt. Where too little is known they say None."""
+
+from relaytune.core.statistics.agreement import Agreement, measure_agreement
+from relaytune.core.statistics.correction import CorrectedMean, correct_by_human_labels
+from relaytune.core.statistics.detectable import (
+    pairs_needed,
+    sign_test_power,
+    smallest_detectable_difference,
+    smallest_detectable_mean_difference,
+    smallest_detectable_win_share,
+)
+from relaytune.core.statistics.means import mean_interval
+from relaytune.core.statistics.paired_test import holm, mcnemar_exact, paired_test
+from relaytune.core.statistics.shares import (
+    paired_difference_interval,
+    paired_share_interval,
+    preference_interval,
+    share_interval,
+    tango_interval,
+    wilson_interval,
+)
+
+__all__ = [
+    "Agreement",
+    "CorrectedMean",
+    "correct_by_human_labels",
+    "holm",
+    "mcnemar_exact",
+    "mean_interval",
+    "measure_agreement",
+    "paired_difference_interval",
+    "paired_share_interval",
+    "paired_test",
+    "pairs_needed",
+    "preference_interval",
+    "share_interval",
+    "sign_test_power",
+    "smallest_detectable_difference",
+    "smallest_detectable_mean_difference",
+    "smallest_detectable_win_share",
+    "tango_interval",
+    "wilson_interval",
+]
