@@ -10,8 +10,8 @@ from typing import Any, Literal, TypedDict
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_jsonl, sha256_of_value, write_jsonl
 
-Contender = Literal["base", "few_shot", "tuned", "exported"]
-FinishReason = Literal["stop", "length"]
+
+FinishReason = Literal["stop", "length", "unknown"]
 Severity = Literal["error", "warning", "note"]
 
 
