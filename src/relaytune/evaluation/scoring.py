@@ -68,6 +68,8 @@ def _values(contract: Contract, example: Example, generation: Generation | None)
             values[metric] = _right_or(answer.passes, answer.problem)
         elif metric == "exact_match":
             values[metric] = _exact_match(contract, answer, expected)
+        elif metric == "numeric_match":
+            values[metric] = _numeric_match(contract, answer, expected)
         elif expected.label is None:
             values[metric] = None, f"the row's own completion has no label at {example.source}"
         elif metric == "label_accuracy":
@@ -108,6 +110,17 @@ def _exact_match(contract: Contract, answer: Answer, expected: Answer) -> Value:
     # JSON Schema's `const` is JSON equality: 1 is 1.0 but not true, and keys have no order
     same = jsonschema.Draft202012Validator({"const": expected.value}).is_valid(answer.value)
     return _right_or(same, "another value than expected")
+
+
+def _numeric_match(contract: Contract, answer: Answer, expected: Answer) -> Value:
+    assert contract.number is not None
+    if expected.number is None:
+        return None, f"the row's own completion: {expected.problem}"
+    # an answer without a readable number has given none: that is wrong, not unscored
+    if answer.number is None:
+        return 0.0, answer.problem
+    right = contract.number.agrees(answer.number, expected.number)
+    return _right_or(right, f"{answer.value} instead of {expected.value}")
 
 
 def _right_or(right: bool, reason: str) -> Value:
