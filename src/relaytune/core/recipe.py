@@ -248,6 +248,8 @@ def metrics_of(contract: Contract) -> tuple[str, ...]:
         return ("parses", *shared) if contract.kind == "json_schema" else shared
     if contract.kind == "free_text":
         return ("contract_pass",)
+    if contract.kind == "number":
+        return ("contract_pass", "numeric_match")
     return (
         ("parses", "contract_pass", "exact_match")
         if contract.kind == "json_schema"
