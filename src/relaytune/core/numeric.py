@@ -39,19 +39,17 @@ def read_number(text: str, after: str | None = None) -> tuple[Fraction | None, s
     missing, the last number in the text. A missing mark is a fault, but the number is read all the same: whether an
     answer has the right form and whether it is right are two questions.
     """
-    before, mark, behind = text.rpartition(after) if after else ("", "", "")
-    if mark:
-        found = _NUMBER.search(text, len(before) + len(mark))
+    place = text.rfind(after) if after else -1
+    if after and place >= 0:
+        found = _NUMBER.search(text, place + len(after))
         missing = f"no number behind {after!r}"
     else:
-        found = None
-        for found in _NUMBER.finditer(text):
-            pass
+        found = next(reversed(list(_NUMBER.finditer(text))), None)
         missing = "no number in the answer"
     if found is None:
         return None, missing
     number, problem = _value(found)
-    if number is not None and after and not mark:
+    if number is not None and after and place < 0:
         problem = f"no {after!r} before the number"
     return number, problem
 
