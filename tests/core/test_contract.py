@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from relaytune.core.contract import Contract, label_span, read_answer
+from relaytune.core.contract import Contract, NumberContract, label_span, read_answer
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -121,6 +122,46 @@ def test_free_text_passes_unless_it_is_empty() -> None:
     assert blank.problem == "the answer is empty"
 
 
+GSM = Contract.model_validate({"number": {"after": "####"}})
+
+
+def test_a_number_behind_its_mark_passes_whatever_is_written_before_it() -> None:
+    answer = read_answer(GSM, " 3 * 6 = 18, so she makes $18.\n#### 18\n")
+    assert (answer.parses, answer.passes, answer.value, answer.problem) == (True, True, "18", "")
+
+
+def test_a_number_without_its_mark_is_read_but_does_not_pass() -> None:
+    answer = read_answer(GSM, "She makes $1,018.50.")
+    assert (answer.parses, answer.passes, answer.value, answer.label) == (True, False, "2037/2", None)
+    assert answer.problem == "no '####' before the number"
+
+
+def test_an_answer_without_a_number_does_not_parse() -> None:
+    for contract in (GSM, Contract(number=NumberContract())):
+        answer = read_answer(contract, "a dozen")
+        assert (answer.parses, answer.passes, answer.value, answer.number) == (False, False, None, None)
+        assert "no number" in answer.problem
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "number", "expected", "agrees"),
+    [
+        ({}, "1/2", "0.5", True),
+        ({}, "1/3", "0.3333", False),
+        ({"tolerance": 0.1}, "0.8", "0.7", True),  # which binary fractions would refuse
+        ({"tolerance": 0.1}, "0.81", "0.7", False),
+        ({"relative_tolerance": 0.01}, "-101", "-100", True),
+        ({"relative_tolerance": 0.01}, "-102", "-100", False),
+        ({"tolerance": 5, "relative_tolerance": 0.01}, "104", "100", True),
+    ],
+)
+def test_a_number_agrees_within_the_larger_tolerance(
+    tolerances: dict[str, float], number: str, expected: str, agrees: bool
+) -> None:
+    contract = NumberContract.model_validate(tolerances)
+    assert contract.agrees(Fraction(number), Fraction(expected)) is agrees
+
+
 def test_a_long_answer_is_shortened_in_the_problem() -> None:
     answer = read_answer(Contract(labels=("yes", "no")), "well " * 1000)
     assert len(answer.problem) < 250
@@ -129,8 +170,12 @@ def test_a_long_answer_is_shortened_in_the_problem() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "exactly one of json_schema, labels, regex, free_text; found none"),
+        ({}, "exactly one of json_schema, labels, regex, number, free_text; found none"),
         ({"regex": "a", "labels": ["a", "b"]}, "found labels, regex"),
+        ({"number": {}, "free_text": "a"}, "found number, free_text"),
+        ({"number": {"tolerance": -1}}, "greater than or equal to 0"),
+        ({"number": {"relative_tolerance": 1}}, "less than 1"),
+        ({"number": {"after": ""}}, "at least 1 character"),
         ({"json_schema": {"type": "objekt"}}, "not a valid JSON Schema: 'objekt'"),
         ({"json_schema": {"properties": {"a": {"pattern": "("}}}}, "not a valid JSON Schema"),
         ({"json_schema": {"properties": {"a": {"$ref": "#/$defs/no"}}}}, "'#/$defs/no' leads nowhere"),
@@ -179,6 +224,7 @@ def test_a_contract_knows_its_kind_and_its_labels() -> None:
     labels = Contract(labels=("yes", "no"))
     assert (labels.kind, labels.allowed_labels) == ("labels", ("yes", "no"))
     assert (Contract(regex="a").kind, Contract(free_text="a").kind) == ("regex", "free_text")
+    assert (GSM.kind, GSM.allowed_labels) == ("number", ())
 
 
 @pytest.mark.parametrize(

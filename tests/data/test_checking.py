@@ -139,6 +139,19 @@ def test_two_texts_contradict_each_other_unless_the_text_is_free(
         assert found(checked.findings, "several_answers").severity == "warning"
 
 
+def test_two_ways_to_one_number_agree_and_two_numbers_contradict_each_other(tmp_path: Path) -> None:
+    contract = {"number": {"after": "####"}}
+    good = [{**row, "label": f"counted: {at}\n#### {at}"} for at, row in enumerate(good_rows(60))]
+    write_rows(tmp_path / "held_out.jsonl", [{**row, "label": "#### 1"} for row in good_rows(30, 1000)])
+    ways = [row("same", "9 + 9\n#### 18"), row("same", "2 * 9\n#### 18.0")]
+    write_rows(tmp_path / "train.jsonl", good + ways)
+    assert errors_of(check(recipe_of(contract=contract), tmp_path, None).findings) == []
+    write_rows(tmp_path / "train.jsonl", [*good, *ways, row("same", "#### 19"), row("no mark", "18")])
+    findings = check(recipe_of(contract=contract), tmp_path, None).findings
+    assert errors_of(findings) == ["outside_contract", "contradictory_answers"]
+    assert found(findings, "outside_contract").message.startswith("no '####' before the number")
+
+
 def test_a_row_in_training_and_held_out_is_an_error(tmp_path: Path) -> None:
     checked = check_with(tmp_path, [row("leaked words", "high")], [row("leaked words", "high")])
     finding = found(checked.findings, "row_in_both_splits")

@@ -74,6 +74,25 @@ def test_an_answer_without_a_readable_label_is_wrong_and_says_so() -> None:
     assert (scores["label_accuracy"].value, scores["label_accuracy"].reason) == (0, "no label")
 
 
+def test_a_number_is_right_however_it_is_written() -> None:
+    contract = Contract.model_validate({"number": {"after": "####"}})
+    scores = _score_one(contract, "40 * 30 = 1200\n#### 1200", "30 times 40 gives $1,200.00")
+    assert {name: row.value for name, row in scores.items()} == {"contract_pass": 0, "numeric_match": 1}
+    wrong = _score_one(contract, "#### 1200", "so\n#### 1,250")
+    assert {name: row.value for name, row in wrong.items()} == {"contract_pass": 1, "numeric_match": 0}
+    assert wrong["numeric_match"].reason == "1250 instead of 1200"
+
+
+def test_an_answer_without_a_number_is_wrong_and_a_row_without_one_is_unscored() -> None:
+    contract = Contract.model_validate({"number": {"tolerance": 1}})
+    given = _score_one(contract, "12", "twelve")["numeric_match"]
+    assert (given.value, given.reason) == (0, "no number in the answer")
+    assert _score_one(contract, "12", "13 eggs")["numeric_match"].value == 1
+    faulty = _score_one(contract, "a dozen", "12")["numeric_match"]
+    assert faulty.value is None
+    assert "the row's own completion: no number" in faulty.reason
+
+
 def test_without_saved_probabilities_the_likeliest_label_is_unscored_never_wrong() -> None:
     row = _score_one(LABELS, "refund", "refund")["likeliest_label_accuracy"]
     assert row.value is None

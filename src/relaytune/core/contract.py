@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from fractions import Fraction
+from typing import Any, Literal, Self, get_args
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,9 +14,33 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from relaytune.core.numeric import read_number
+
+Kind = Literal["json_schema", "labels", "regex", "number", "free_text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class NumberContract(BaseModel):
+    """The answer gives a number (core/numeric.py says what one is); around it any text may stand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    after: str | None = Field(
+        default=None,
+        min_length=1,
+        description='the mark that the number stands behind, e.g. "####"; none: the last number in the answer counts',
+    )
+    tolerance: float = Field(default=0.0, ge=0, description="how far a right number may be off")
+    relative_tolerance: float = Field(default=0.0, ge=0, lt=1, description="the same, as a share of the right number")
+
+    def agrees(self, number: Fraction, expected: Fraction) -> bool:
+        """Whether a number is within the larger of the two tolerances. Exact: 0.8 is 0.1 from 0.7."""
+        tolerance, relative = Fraction(str(self.tolerance)), Fraction(str(self.relative_tolerance))
+        return abs(number - expected) <= max(tolerance, relative * abs(expected))
+
 
 class Contract(BaseModel):
-    """Exactly one of `json_schema`, `labels`, `regex`, `free_text`.
+    """Exactly one of `json_schema`, `labels`, `regex`, `number`, `free_text`.
 
     `label` names the field of a JSON answer that holds the judgement; its allowed values are the schema's
     `enum`.
@@ -28,16 +53,15 @@ class Contract(BaseModel):
     )
     labels: tuple[str, ...] | None = Field(default=None, description="the answer is exactly one of these")
     regex: str | None = Field(default=None, description="the whole answer matches this regular expression")
+    number: NumberContract | None = Field(default=None, description="the answer gives a number; {}: the last one in it")
     free_text: str | None = Field(default=None, description="any text; this rubric says what a good one is")
     label: str | None = Field(default=None, description="with json_schema: the field that holds the label")
 
     @model_validator(mode="after")
     def _one_kind_that_is_valid(self) -> Self:
-        kinds = [name for name in ("json_schema", "labels", "regex", "free_text") if getattr(self, name) is not None]
+        kinds = [name for name in KINDS if getattr(self, name) is not None]
         if len(kinds) != 1:
-            raise ValueError(
-                f"give exactly one of json_schema, labels, regex, free_text; found {', '.join(kinds) or 'none'}"
-            )
+            raise ValueError(f"give exactly one of {', '.join(KINDS)}; found {', '.join(kinds) or 'none'}")
         if self.json_schema is not None:
             try:
                 jsonschema.Draft202012Validator.check_schema(self.json_schema)
@@ -69,13 +93,9 @@ class Contract(BaseModel):
         return self.labels if self.labels is not None else self._enum_of_label()
 
     @property
-    def kind(self) -> Literal["json_schema", "labels", "regex", "free_text"]:
-        """Which of the four kinds this contract is."""
-        if self.json_schema is not None:
-            return "json_schema"
-        if self.labels is not None:
-            return "labels"
-        return "regex" if self.regex is not None else "free_text"
+    def kind(self) -> Kind:
+        """Which of the five kinds this contract is."""
+        return next(name for name in KINDS if getattr(self, name) is not None)
 
 
 def _broken_reference(json_schema: dict[str, Any]) -> str:
@@ -95,13 +115,17 @@ def _broken_reference(json_schema: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as read: does it parse, does it keep the contract, which label does it give."""
+    """An answer as read: does it parse, does it keep the contract, which label or number does it give.
+
+    `value` is of JSON; of a number it is the exact value as text, e.g. "37/2".
+    """
 
     parses: bool
     passes: bool
     value: Any = None
     label: str | None = None
     problem: str = ""
+    number: Fraction | None = None
 
 
 def read_answer(contract: Contract, text: str) -> Answer:
@@ -118,6 +142,10 @@ def read_answer(contract: Contract, text: str) -> Answer:
         return Answer(
             matches, matches, text, None, "" if matches else f"{_shown(text)} does not match {contract.regex}"
         )
+    if contract.number is not None:
+        number, problem = read_number(text, contract.number.after)
+        value = None if number is None else str(number)
+        return Answer(number is not None, not problem, value, None, problem, number)
     return Answer(True, bool(text), text, None, "" if text else "the answer is empty")
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from relaytune.core.contract import read_answer
-from relaytune.core.recipe import Recipe, metrics_of
+from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Generation, Message
 from relaytune.core.results import FewShotChoice, FewShotTrial
 from relaytune.evaluation.scoring import score
@@ -41,7 +41,7 @@ def draw_shots(recipe: Recipe, train: Sequence[Example], k: int, draw: int) -> l
 def choice_metric(recipe: Recipe) -> str:
     """What a prompt is chosen by: the judgement if the contract has one, else the strictest metric there is."""
     metrics = metrics_of(recipe.contract)
-    return next(name for name in ("label_accuracy", "exact_match", "contract_pass") if name in metrics)
+    return next(name for name in ("label_accuracy", "exact_match", "numeric_match", "contract_pass") if name in metrics)
 
 
 def choose_shots(

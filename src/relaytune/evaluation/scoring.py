@@ -10,7 +10,7 @@ import jsonschema
 
 from relaytune.core.contract import Answer, Contract, read_answer
 from relaytune.core.errors import RunError
-from relaytune.core.recipe import metrics_of
+from relaytune.core.metrics import contract_metrics
 from relaytune.core.records import Example, Generation, Score
 
 # a score's value (None: unscored) and the reason where it is not 1
@@ -28,7 +28,7 @@ def score(
     Raises:
         RunError: an answer belongs to no example, or two answers to the same one.
     """
-    answers = _by_id(examples, generations, contender)
+    answers = by_id(examples, generations, contender)
     return [
         Score(example.id, contender, metric, *value)
         for example in examples
@@ -36,7 +36,8 @@ def score(
     ]
 
 
-def _by_id(examples: Sequence[Example], generations: Iterable[Generation], contender: str) -> dict[str, Generation]:
+def by_id(examples: Sequence[Example], generations: Iterable[Generation], contender: str) -> dict[str, Generation]:
+    """One contender's answers by the row that they answer. Raises as `score` does."""
     generations = list(generations)
     counts = Counter(generation.id for generation in generations)
     unknown = sorted(counts.keys() - {example.id for example in examples})
@@ -55,7 +56,7 @@ def _by_id(examples: Sequence[Example], generations: Iterable[Generation], conte
 
 
 def _values(contract: Contract, example: Example, generation: Generation | None) -> dict[str, Value]:
-    metrics = metrics_of(contract)
+    metrics = contract_metrics(contract)
     if generation is None:
         return dict.fromkeys(metrics, (None, "no answer"))
     answer = read_answer(contract, generation.completion)
@@ -68,6 +69,8 @@ def _values(contract: Contract, example: Example, generation: Generation | None)
             values[metric] = _right_or(answer.passes, answer.problem)
         elif metric == "exact_match":
             values[metric] = _exact_match(contract, answer, expected)
+        elif metric == "numeric_match":
+            values[metric] = _numeric_match(contract, answer, expected)
         elif expected.label is None:
             values[metric] = None, f"the row's own completion has no label at {example.source}"
         elif metric == "label_accuracy":
@@ -108,6 +111,17 @@ def _exact_match(contract: Contract, answer: Answer, expected: Answer) -> Value:
     # JSON Schema's `const` is JSON equality: 1 is 1.0 but not true, and keys have no order
     same = jsonschema.Draft202012Validator({"const": expected.value}).is_valid(answer.value)
     return _right_or(same, "another value than expected")
+
+
+def _numeric_match(contract: Contract, answer: Answer, expected: Answer) -> Value:
+    assert contract.number is not None
+    if expected.number is None:
+        return None, f"the row's own completion: {expected.problem}"
+    # an answer without a readable number has given none: that is wrong, not unscored
+    if answer.number is None:
+        return 0.0, answer.problem
+    right = contract.number.agrees(answer.number, expected.number)
+    return _right_or(right, f"{answer.value} instead of {expected.value}")
 
 
 def _right_or(right: bool, reason: str) -> Value:

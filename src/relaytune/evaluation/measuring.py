@@ -1,0 +1,93 @@
+"""Every metric of every answer of one contender; a pure function of saved answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from relaytune.core.criteria import Criteria
+from relaytune.core.errors import MachineError
+from relaytune.core.records import Example, Generation, Score
+from relaytune.evaluation import traits
+from relaytune.evaluation.overlap import rouge_l, sentence_bleu
+from relaytune.evaluation.scoring import Value, by_id, score
+
+CUT_OFF = "cut off, and evaluation.exclude_truncated leaves such answers out"
+NO_REFERENCE = "the row has no reference"
+
+_OF_TEXT: Mapping[str, Callable[[str], Value]] = {
+    "loops": traits.loops,
+    "repetition": traits.repetition,
+    "refused": traits.refused,
+    "abstained": traits.abstained,
+}
+
+
+def measure(
+    criteria: Criteria, examples: Sequence[Example], generations: Sequence[Generation], contender: str
+) -> tuple[list[Score], dict[str, str]]:
+    """The scores of all answers, and notes on how metrics were computed (metric → note).
+
+    BERTScore is not among them: it needs an encoder (`evaluation.bertscore`).
+
+    Raises:
+        RunError: an answer belongs to no row, or two answers to the same one.
+        MachineError: a package that a scorer needs is missing.
+    """
+    answers = by_id(examples, generations, contender)
+    scores = score(criteria.contract, examples, generations, contender) if criteria.contract else []
+    scores += [
+        Score(id, contender, metric, *value)
+        for id, generation in answers.items()
+        for metric, value in _style(generation).items()
+    ]
+    overlaps, notes = _overlaps(criteria, examples, answers, contender)
+    scores += overlaps
+    if criteria.evaluation.exclude_truncated:
+        cut_off = {generation.id for generation in generations if generation.finish_reason == "length"}
+        scores = [
+            Score(row.id, contender, row.scorer, None, CUT_OFF)
+            if row.id in cut_off and row.scorer != "stopped"
+            else row
+            for row in scores
+        ]
+    return scores, notes
+
+
+def _style(generation: Generation) -> dict[str, Value]:
+    ended: Value = (None, "not recorded") if generation.finish_reason == "unknown" else traits.stopped(generation)
+    return {"stopped": ended} | {name: trait(generation.completion) for name, trait in _OF_TEXT.items()}
+
+
+def _overlaps(
+    criteria: Criteria, examples: Sequence[Example], answers: Mapping[str, Generation], contender: str
+) -> tuple[list[Score], dict[str, str]]:
+    wanted = criteria.evaluation.scorers_for(criteria.contract)
+    pairs = [(example, answers[example.id]) for example in examples if example.id in answers]
+    references = [example.completion for example, _ in pairs]
+    completions = [generation.completion for _, generation in pairs]
+    found: dict[str, list[float | None]] = {}
+    notes: dict[str, str] = {}
+    try:
+        if "rouge_l" in wanted:
+            found["rouge_l"] = rouge_l(references, completions)
+        if "sentence_bleu" in wanted:
+            found["sentence_bleu"], notes["sentence_bleu"] = sentence_bleu(references, completions)
+    except ModuleNotFoundError as error:
+        raise MachineError(
+            f"evaluation.scorers: {', '.join(wanted)} need the package {error.name}; install it with "
+            "`pip install 'relaytune[eval]'`"
+        ) from error
+    if "reference_nats" in wanted:
+        found["reference_nats"] = [_nats_per_token(generation) for _, generation in pairs]
+    reasons = {"reference_nats": "the reference's probability was not saved"}
+    return [
+        Score(example.id, contender, name, value, "" if value is not None else reasons.get(name, NO_REFERENCE))
+        for name, values in found.items()
+        for (example, _), value in zip(pairs, values, strict=True)
+    ], notes
+
+
+def _nats_per_token(generation: Generation) -> float | None:
+    if generation.reference_log_prob is None or not generation.reference_tokens:
+        return None
+    return -generation.reference_log_prob / generation.reference_tokens
