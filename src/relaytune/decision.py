@@ -8,6 +8,7 @@ from typing import Literal
 
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
+from relaytune.core.records import Finding
 from relaytune.core.results import (
     ClauseResult,
     Diagnosis,
@@ -22,11 +23,11 @@ from relaytune.evidence import (
     LABEL_METRICS,
     always_one_label,
     apply_clause,
-    prompt_meeting_levels,
     estimate_of,
+    prompt_meeting_levels,
     resolve,
-    say_prompt,
     say_estimate,
+    say_prompt,
     say_threshold,
 )
 from relaytune.weaknesses import weaknesses_of
@@ -41,12 +42,14 @@ def decide(
     steps: Sequence[TrainingStep],
     rule_history: tuple[Mapping[str, str], ...],
     rule_changed: bool,
+    contradictions: Sequence[Finding] = (),
 ) -> Verdict:
     """Apply the recipe's rule.
 
     Discard when any clause of `discard_when` holds; keep when all of `keep_when` hold and none of `never_when`;
-    otherwise discard if a prompt alone meets the levels asked and tuned adds nothing to it, else iterate. `steps` are those of the
-    whole run. `rule_changed` (after an evaluation) changes no outcome, but is shown.
+    otherwise discard if a prompt alone meets the levels asked and tuned adds nothing to it, else iterate.
+    `steps` are those of the whole run, `contradictions` training rows that are alike and answered differently.
+    `rule_changed` (after an evaluation) changes no outcome, but is shown.
     """
     rule = recipe.decision
     clauses = (
@@ -54,7 +57,7 @@ def decide(
         *(apply_clause(clause, "never_when", evaluation) for clause in rule.never_when),
         *(apply_clause(clause, "discard_when", evaluation) for clause in rule.discard_when),
     )
-    diagnoses = diagnose(recipe, evaluation, training, steps)
+    diagnoses = diagnose(recipe, evaluation, training, steps, contradictions)
     outcome, reason, next_change = _conclude(clauses, diagnoses, evaluation)
     return Verdict(
         outcome,
@@ -178,7 +181,7 @@ def _close_levels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]
             continue
         value = f"{rate.value:.3g}" if metric.kind == "mean" else f"{100 * rate.value:.1f}%"
         yield (
-            f"{contender} {clause.metric} passes {say_threshold(clause, metric)} with {value}, but its interval {beyond}"
+            f"{contender} {metric.name} passes {say_threshold(clause, metric)} with {value}, but its interval {beyond}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+
 from relaytune.core.metrics import Metric
 from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
 from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
@@ -274,4 +275,3 @@ def _mirrored(comparison: Comparison) -> Comparison:
 def _signed(share: float) -> str:
     points = round(100 * share)
     return f"{points:+d}" if points else "0"
-

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from relaytune.core.results import ContenderResult, EvaluationResult
-from relaytune.core.statistics import smallest_detectable_preference
 
 WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
-LENGTHS_APART = 1.2  # answers longer by this factor may be preferred for their length
 
 
 def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
@@ -18,7 +16,6 @@ def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
     for result in evaluation.contenders.values():
         yield from _cut_off_or_unscored(result)
     yield from _only_closeness(evaluation)
-    yield from _judging(evaluation)
 
 
 def _too_few_rows(evaluation: EvaluationResult) -> Iterator[str]:
@@ -37,8 +34,8 @@ def _repeated_prompts(evaluation: EvaluationResult) -> Iterator[str]:
     repeated = evaluation.num_held_out - evaluation.num_prompts
     if repeated:
         yield (
-            f"{repeated} of {evaluation.num_held_out} held-out rows repeat the prompt of another; each prompt counts as "
-            "one case in every interval and test"
+            f"{repeated} of {evaluation.num_held_out} held-out rows repeat the prompt of another; a prompt counts as one "
+            "case in every interval and test"
         )
 
 

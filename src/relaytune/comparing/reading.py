@@ -149,7 +149,7 @@ def _answer_rows(rows: Sequence[Row], way: str, faults: _Faults) -> dict[str, An
 
 def _answer_row(key: str, row: Row, answer: str, faults: _Faults) -> AnswerRow:
     values = row.values
-    reason = values.get("finish_reason") or "unknown"
+    reason: Any = values.get("finish_reason") or "unknown"
     if reason not in get_args(FinishReason):
         faults.add(row.source, f"finish_reason is {shown(reason)}; allowed: {', '.join(get_args(FinishReason))}")
         reason = "unknown"
@@ -183,12 +183,12 @@ def _references(
 ) -> dict[str, str]:
     """Reference by key, of the file of references or of any file of answers."""
     known: dict[str, tuple[str, str]] = {}
-    for key, row in given:
-        reference = _first(row.values, (*REFERENCE_COLUMNS, *ANSWER_COLUMNS))
+    for key, given_row in given:
+        reference = _first(given_row.values, (*REFERENCE_COLUMNS, *ANSWER_COLUMNS))
         if reference is None:
-            faults.add(row.source, f"no reference; one of {', '.join(REFERENCE_COLUMNS)} is needed")
+            faults.add(given_row.source, f"no reference; one of {', '.join(REFERENCE_COLUMNS)} is needed")
         else:
-            known[key] = reference, row.source
+            known[key] = reference, given_row.source
     for rows in answers:
         for key, row in rows.items():
             if row.reference is None:
@@ -214,12 +214,16 @@ def _match(answers: Mapping[str, Mapping[str, AnswerRow]], references: Mapping[s
         )
     if references and (without := sum(key not in references for key in common)):
         left_out.append(f"{without} of {len(common)} rows have no reference")
-    messages = {key: next((rows[key].messages for rows in answers.values() if rows[key].messages), ()) for key in common}
+    messages = {
+        key: next((rows[key].messages for rows in answers.values() if rows[key].messages), ()) for key in common
+    }
     return Matched(
         [Example(first[key].id, messages[key], references.get(key, "").strip(), first[key].source) for key in common],
         {
             name: [
-                Generation(first[key].id, messages[key], rows[key].answer, rows[key].finish_reason, rows[key].num_tokens)
+                Generation(
+                    first[key].id, messages[key], rows[key].answer, rows[key].finish_reason, rows[key].num_tokens
+                )
                 for key in common
             ]
             for name, rows in answers.items()

@@ -65,7 +65,9 @@ _KNOWN: Mapping[str, Metric] = {
         refused="the answer declines to help",
         abstained="the answer says that it does not know",
     ),
-    **_table("mean", "style", lower_is_better=True, repetition="share of the answer's 4-grams that repeat an earlier one"),
+    **_table(
+        "mean", "style", lower_is_better=True, repetition="share of the answer's 4-grams that repeat an earlier one"
+    ),
     **_table("share", "forgetting", general_right="answers to general questions that are right"),
     **_table(
         "mean",

@@ -17,7 +17,17 @@ from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import Judging
 from relaytune.core.metrics import Metric
 from relaytune.core.rule import BEST_PROMPT, Clause, DecisionRule
-from relaytune.core.sections import CONTENDERS, BaseModelChoice, Data, Evaluation, Lora, Section, Session, Task, Training
+from relaytune.core.sections import (
+    CONTENDERS,
+    BaseModelChoice,
+    Data,
+    Evaluation,
+    Lora,
+    Section,
+    Session,
+    Task,
+    Training,
+)
 from relaytune.core.yaml_text import dump_yaml, parse_yaml
 
 

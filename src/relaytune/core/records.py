@@ -10,7 +10,6 @@ from typing import Any, Literal, TypedDict
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_jsonl, sha256_of_value, write_jsonl
 
-
 FinishReason = Literal["stop", "length", "unknown"]
 Severity = Literal["error", "warning", "note"]
 

@@ -209,6 +209,13 @@ class FewShotChoice:
 
 
 @dataclass(frozen=True)
+class JudgingResult:
+    """Placeholder until the judge lands."""
+
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """Everything that was found on the held-out rows."""
 
@@ -226,6 +233,10 @@ class EvaluationResult:
     forgetting: Forgetting | None
     judging: JudgingResult | None
     notes: Mapping[str, str]  # metric → what to know when reading it
+
+    def judging_refused(self, metric: str) -> str:
+        """Why the judges' preference is not stated; empty where it is, and for other metrics."""
+        return self.judging.refused if self.judging and self.metrics[metric].kind == "preference" else ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from relaytune.core.precision import Precision
 from relaytune.core.rule import BEST_PROMPT
 from relaytune.core.stores import STORE_KINDS
 
-
 # contenders of a run, in the order in which they are shown
 CONTENDERS = ("tuned", "exported", "few_shot", "base")
 
@@ -208,7 +207,7 @@ Scorer = Literal["rouge_l", "sentence_bleu", "bertscore", "reference_nats"]
 
 
 class Evaluation(Section):
-    """How contenders answer, all of them the same rows after the same template, and what is scored beside the contract."""
+    """How contenders answer, all the same rows after the same template, and what is scored beside the contract."""
 
     max_new_tokens: int = Field(64, gt=0)
     temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")

@@ -10,9 +10,9 @@ from relaytune.core.results import Diagnosis, EvaluationResult, TrainingResult, 
 from relaytune.diagnosis.levels import (
     STILL_FALLING,
     last_fall,
-    validation_losses,
     misses_training_rows,
     more_epochs,
+    validation_losses,
     value_of,
 )
 from relaytune.evidence import (
@@ -79,8 +79,8 @@ def loss_flat(
         if end > (1 - STILL_FALLING) * middle:
             own = say_estimate(evaluation.train_estimate)
             evidence = (
-                f"the training loss is flat after step {FLAT_AFTER}: {middle:.3f} over the {STEPS_AVERAGED} steps after "
-                f"it, {end:.3f} over the last; on training rows tuned reaches {evaluation.main_metric} {own}"
+                f"the training loss is flat after step {FLAT_AFTER}: {middle:.3f} over the next {STEPS_AVERAGED} steps, "
+                f"{end:.3f} over the last; on training rows tuned reaches {evaluation.main_metric} {own}"
             )
             yield Diagnosis("loss_flat", evidence, change)
 
@@ -137,4 +137,3 @@ def validation_still_falling(
 
 def _steps_done(training: TrainingResult, steps: Sequence[TrainingStep]) -> int:
     return max([training.num_steps, *(step.step for step in steps)])
-

@@ -34,9 +34,7 @@ def estimate(metric: Metric, values: Values, clusters: Clusters) -> Estimate:
     return Estimate(sum(scored.values()) / len(scored), low, high, len(scored), unscored, right)
 
 
-def compare(
-    metric: Metric, contender: str, other: str, ours: Values, theirs: Values, clusters: Clusters
-) -> Comparison:
+def compare(metric: Metric, contender: str, other: str, ours: Values, theirs: Values, clusters: Clusters) -> Comparison:
     """Two contenders on the rows that are scored for both."""
     pairs = {id: (mine, theirs[id]) for id, mine in ours.items() if mine is not None and theirs.get(id) is not None}
     first, second = [float(a) for a, _ in pairs.values()], [float(b or 0) for _, b in pairs.values()]
@@ -100,4 +98,3 @@ def adjusted(comparisons: Iterable[Comparison], metrics: Mapping[str, Metric]) -
         for place, p_value in zip(places, holm([comparisons[place].p_value for place in places]), strict=True):
             corrected[place] = p_value
     return tuple(replace(comparison, adjusted_p_value=p) for comparison, p in zip(comparisons, corrected, strict=True))
-

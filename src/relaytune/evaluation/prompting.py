@@ -10,7 +10,7 @@ from relaytune.core.contract import read_answer
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Generation, Message
 from relaytune.core.results import FewShotChoice, FewShotTrial
-from relaytune.evaluation.scoring import score
+from relaytune.evaluation.measuring import measure
 
 
 def with_shots(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
@@ -40,8 +40,15 @@ def draw_shots(recipe: Recipe, train: Sequence[Example], k: int, draw: int) -> l
 
 def choice_metric(recipe: Recipe) -> str:
     """What a prompt is chosen by: the judgement if the contract has one, else the strictest metric there is."""
-    metrics = metrics_of(recipe.contract)
-    return next(name for name in ("label_accuracy", "exact_match", "numeric_match", "contract_pass") if name in metrics)
+    metrics = recipe.criteria.metrics
+    wanted = ("label_accuracy", "exact_match", "numeric_match", "rouge_l", "sentence_bleu", "contract_pass")
+    return next(name for name in wanted if name in metrics)
+
+
+def _said(metric: str, recipe: Recipe, values: Sequence[float]) -> str:
+    if recipe.criteria.metrics[metric].kind == "share":
+        return f"{sum(values):.0f}/{len(values)}"
+    return f"{sum(values) / len(values):.3f}"
 
 
 def choose_shots(
@@ -68,12 +75,12 @@ def choose_shots(
             if generations is None:
                 tell(f"  k={k}, draw {draw + 1}: not tried, the prompt does not fit the model's context")
                 continue
-            scores = [
-                row for row in score(recipe.contract, validation, generations, "few_shot") if row.scorer == metric
-            ]
-            right = sum(row.value == 1 for row in scores)
-            trials.append(FewShotTrial(k, draw, tuple(shot.id for shot in shots), right / len(scores), len(scores)))
-            tell(f"  k={k}, draw {draw + 1}: {metric} {right}/{len(scores)} on validation rows")
+            scores, _ = measure(recipe.criteria, validation, generations, "few_shot")
+            values = [row.value or 0.0 for row in scores if row.scorer == metric]
+            trials.append(
+                FewShotTrial(k, draw, tuple(shot.id for shot in shots), sum(values) / len(values), len(values))
+            )
+            tell(f"  k={k}, draw {draw + 1}: {metric} {_said(metric, recipe, values)} on validation rows")
     if not trials:
         return None
     chosen = max(trials, key=lambda trial: (trial.rate, -trial.k, -trial.draw))

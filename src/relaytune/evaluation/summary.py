@@ -15,7 +15,6 @@ from relaytune.core.records import Example, Generation, Score
 from relaytune.core.results import (
     Comparison,
     ContenderResult,
-    Estimate,
     EvaluationResult,
     FewShotChoice,
     Forgetting,

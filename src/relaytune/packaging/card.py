@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from relaytune.core.recipe import Recipe
-from relaytune.core.results import EvaluationResult, Rate, TrainingResult, Verdict
+from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
 from relaytune.packaging.loading import asking_lines, base_model_code, loading_lines
 
 
@@ -41,7 +41,7 @@ def model_card(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({"flat": _flat, "fenced": _fenced, "rate": _rate})
+    environment.filters.update({"flat": _flat, "fenced": _fenced, "estimate": _estimate})
     base = base_model_code(recipe.base_model)
     text = environment.get_template("card.md.j2").render(
         recipe=recipe,
@@ -106,7 +106,12 @@ def _fenced(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _rate(rate: Rate) -> str:
-    if rate.rate is None or rate.low is None or rate.high is None:
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
         return "not scored"
-    return f"{100 * rate.rate:.1f}% [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+    if estimate.right is None:
+        interval = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+        return f"{estimate.value:.3g}{interval}"
+    low, high = estimate.low, estimate.high
+    interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * estimate.value:.1f}%{interval}"

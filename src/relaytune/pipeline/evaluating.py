@@ -164,11 +164,6 @@ def contender_lines(result: EvaluationResult) -> list[str]:
     for name, contender in result.contenders.items():
         rates = []
         for metric in result.metrics:
-            rate = contender.rates[metric]
-            if rate.rate is None or rate.low is None or rate.high is None:
-                rates.append(f"{metric} unscored")
-            else:
-                rates.append(f"{metric} {rate.rate:.0%} ({rate.low:.0%}-{rate.high:.0%})")
         cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""
         lines.append(f"  {name:9} {', '.join(rates)}{cut}")
     return lines

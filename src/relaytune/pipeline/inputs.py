@@ -10,7 +10,6 @@ from relaytune.core.errors import RelaytuneError
 from relaytune.core.files import sha256_of_file, sha256_of_value
 from relaytune.core.results import Plan, read_result
 from relaytune.core.run_folder import ADAPTER_WEIGHTS
-from relaytune.evaluation.summary import main_metric
 from relaytune.pipeline.job import Job
 
 Input = Callable[[Job], Any]
@@ -51,7 +50,7 @@ _INPUTS: Mapping[str, Input] = {
     "seed": lambda job: str(job.recipe.training.seed),
     "labels": lambda job: list(job.recipe.contract.allowed_labels),
     "rule": lambda job: job.recipe.decision.hash,
-    "main metric": lambda job: main_metric(job.recipe.decision),
+    "main metric": lambda job: job.recipe.criteria.main_metric,
     "recipe": lambda job: job.recipe.hash,
     "training file": _data_file("train"),
     "held-out file": _data_file("held_out"),

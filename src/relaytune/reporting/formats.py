@@ -6,7 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from relaytune.core.metrics import Metric
+from relaytune.core.results import Comparison, Estimate
+
 NOT_SCORED = "not scored"
+NO_INTERVAL = "too few for an interval"
 
 
 def percent(share: float | None) -> str:
@@ -24,9 +28,37 @@ def points(difference: float) -> str:
     return f"{signed(100 * difference)} points"
 
 
-def points_interval(low: float, high: float) -> str:
+def points_interval(low: float | None, high: float | None) -> str:
     """-0.01, 0.2 → [−1.0, +20.0]."""
-    return f"[{signed(100 * low)}, {signed(100 * high)}]"
+    return NO_INTERVAL if low is None or high is None else f"[{signed(100 * low)}, {signed(100 * high)}]"
+
+
+def estimate(value: float | None, metric: Metric) -> str:
+    """A share in percent, a mean as it is."""
+    if value is None or metric.kind != "mean":
+        return percent(value)
+    return f"{value:.3g}"
+
+
+def estimate_interval(found: Estimate, metric: Metric) -> str:
+    """The interval of an estimate, in its unit."""
+    if found.low is None or found.high is None:
+        return NO_INTERVAL
+    return f"[{found.low:.3g}, {found.high:.3g}]" if metric.kind == "mean" else interval(found.low, found.high)
+
+
+def difference(value: float, metric: Metric) -> str:
+    """A difference with its sign: points of shares, the unit of means."""
+    return f"{value:+.3g}".replace("-", "−") if metric.kind == "mean" else signed(100 * value)
+
+
+def difference_interval(compared: Comparison, metric: Metric) -> str:
+    """The interval of a difference, in its unit."""
+    if compared.low is None or compared.high is None:
+        return NO_INTERVAL
+    if metric.kind != "mean":
+        return points_interval(compared.low, compared.high)
+    return f"[{difference(compared.low, metric)}, {difference(compared.high, metric)}]"
 
 
 def signed(value: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from relaytune.core.files import write_text
 from relaytune.core.lineage import SEAM_STEPS
+from relaytune.core.metrics import Metric
 from relaytune.core.results import EvaluationResult
 from relaytune.core.run_folder import RunFolder, relaytune_version
 from relaytune.evidence import LABEL_METRICS, OneLabel, always_one_label
@@ -24,14 +25,6 @@ MAX_MATRIX_LABELS = 12
 MAX_CONFUSIONS_SHOWN = 25
 
 ANSWERING_STAGES = ("base", "few_shot", "tuned")
-FORMAT_METRICS = ("parses", "contract_pass")
-METRIC_MEANINGS = {
-    "parses": "the answer can be read at all",
-    "contract_pass": "the answer keeps the contract",
-    "label_accuracy": "the label that the answer gives is the expected one",
-    "likeliest_label_accuracy": "of all allowed labels the expected one is the likeliest, whatever was written",
-    "exact_match": "the answer is the expected one",
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ def render(contents: RunContents) -> str:
     )
     names = (
         "percent", "interval", "points", "points_interval", "p_value", "duration", "gib", "number", "sentence",
-        "when", "flattened",
+        "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval",
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
     return environment.get_template("report.html.j2").render(_page(contents))
@@ -101,11 +94,9 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "verdict": contents.verdict,
         "training": contents.training,
         "plan": contents.plan,
-        "judgement_metrics": [metric for metric in metrics if metric not in FORMAT_METRICS],
-        "format_metrics": [metric for metric in metrics if metric in FORMAT_METRICS],
-        "meanings": METRIC_MEANINGS,
+        "metrics": metrics,
         "one_label": one_label,
-        "rate_charts": {metric: _rates(evaluation, metric, one_label) for metric in metrics} if evaluation else {},
+        "rate_charts": _rate_charts(evaluation, metrics, one_label) if evaluation else {},
         "difference_chart": _differences(evaluation) if evaluation else "",
         "unscored": _unscored(contents),
         "flips": find_flips(contents),
@@ -133,19 +124,30 @@ def _page(contents: RunContents) -> dict[str, Any]:
     }
 
 
-def _metrics_in_order(evaluation: EvaluationResult) -> tuple[str, ...]:
-    return tuple(sorted(evaluation.metrics, key=lambda metric: metric != evaluation.main_metric))
+def _metrics_in_order(evaluation: EvaluationResult) -> tuple[Metric, ...]:
+    """The main metric first; groups stay together."""
+    return tuple(sorted(evaluation.metrics.values(), key=lambda metric: metric.name != evaluation.main_metric))
+
+
+def _rate_charts(
+    evaluation: EvaluationResult, metrics: tuple[Metric, ...], one_label: OneLabel | None
+) -> dict[str, str]:
+    return {
+        metric.name: _rates(evaluation, metric.name, one_label)
+        for metric in metrics
+        if metric.kind == "share" and metric.group in ("judgement", "format")
+    }
 
 
 def _rates(evaluation: EvaluationResult, metric: str, one_label: OneLabel | None) -> str:
     rows = []
     for name, result in evaluation.contenders.items():
-        rate = result.rates.get(metric)
-        if rate is None or rate.rate is None:
+        found = result.estimates.get(metric)
+        if found is None or found.value is None:
             rows.append(charts.Interval(name, name, None, None, None, formats.NOT_SCORED))
             continue
-        text = f"{formats.percent(rate.rate)}  {formats.interval(rate.low, rate.high)}"
-        rows.append(charts.Interval(name, name, rate.rate, rate.low, rate.high, text))
+        text = f"{formats.percent(found.value)}  {formats.interval(found.low, found.high)}"
+        rows.append(charts.Interval(name, name, found.value, found.low, found.high, text))
     described = "; ".join(f"{row.label} {row.text}" for row in rows)
     reference = one_label.rate if one_label and metric in LABEL_METRICS else None
     return charts.rate_chart(rows, f"{metric} with 95% intervals: {described}", reference)
@@ -163,7 +165,9 @@ def _differences(evaluation: EvaluationResult) -> str:
             f"{formats.points_interval(comparison.low, comparison.high)}",
         )
         for comparison in evaluation.comparisons
-        if comparison.metric == evaluation.main_metric and comparison.num_pairs
+        if comparison.metric == evaluation.main_metric
+        and comparison.num_pairs
+        and evaluation.metrics[comparison.metric].kind != "mean"
     ]
     if not rows:
         return ""
@@ -206,25 +210,26 @@ def _confusions(contents: RunContents) -> list[Confusion]:
 
 def _gap_size(evaluation: EvaluationResult) -> float | None:
     tuned = evaluation.contenders.get("tuned")
-    held_out = tuned.rates.get(evaluation.main_metric) if tuned else None
-    if held_out is None or held_out.rate is None or evaluation.train_rate is None:
+    held_out = tuned.estimates.get(evaluation.main_metric) if tuned else None
+    own = evaluation.train_estimate
+    if held_out is None or held_out.value is None or own is None or own.value is None:
         return None
-    return None if evaluation.train_rate.rate is None else evaluation.train_rate.rate - held_out.rate
+    return own.value - held_out.value if evaluation.metrics[evaluation.main_metric].kind == "share" else None
 
 
 def _gap(evaluation: EvaluationResult) -> str:
-    if _gap_size(evaluation) is None or evaluation.train_rate is None:
+    if _gap_size(evaluation) is None or evaluation.train_estimate is None:
         return ""
     pairs = [
-        ("training rows", evaluation.train_rate),
-        ("held-out rows", evaluation.contenders["tuned"].rates[evaluation.main_metric]),
+        ("training rows", evaluation.train_estimate),
+        ("held-out rows", evaluation.contenders["tuned"].estimates[evaluation.main_metric]),
     ]
     rows = [
         charts.Interval(
-            name, "tuned", rate.rate, rate.low, rate.high,
-            f"{formats.percent(rate.rate)}  {formats.interval(rate.low, rate.high)}",
+            name, "tuned", found.value, found.low, found.high,
+            f"{formats.percent(found.value)}  {formats.interval(found.low, found.high)}",
         )
-        for name, rate in pairs
+        for name, found in pairs
     ]  # fmt: skip
     described = "; ".join(f"{row.label} {row.text}" for row in rows)
     return charts.rate_chart(rows, f"{evaluation.main_metric} of tuned with 95% intervals: {described}")
