@@ -8,6 +8,7 @@
     ├── RunError              1: the run folder is missing something, or contradicts the recipe
     │   └── HandoffError      1: a handoff is damaged, or belongs to another run
     ├── StoreError            1: the store of handoffs does not answer, or refuses
+    ├── JudgeError            1: the server of a judge does not answer, or refuses
     └── MachineError          1: this machine falls short (disk, memory, a missing package)
 
 Every message says what, where, the value seen, what is allowed, and what to do.
@@ -63,6 +64,10 @@ class HandoffError(RunError):
 
 class StoreError(RelaytuneError):
     """The store of handoffs does not answer, or refuses."""
+
+
+class JudgeError(RelaytuneError):
+    """The server of a judge does not answer, or refuses."""
 
 
 class MachineError(RelaytuneError):

@@ -1,4 +1,4 @@
-"""What travels between stages: examples, generations, scores, findings."""
+"""What travels between stages: examples, generations, scores, judgements, findings."""
 
 from __future__ import annotations
 
@@ -129,3 +129,60 @@ def data_hash(examples: Iterable[Example]) -> str:
 def as_json(record: Any) -> dict[str, Any]:
     """A frozen dataclass as a JSON object."""
     return asdict(record)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one judge said of two answers to one example, shown in this order.
+
+    `better` None is *unscored*; `reason` then says why, else it holds the judge's own words, shortened.
+    """
+
+    id: str
+    judge: str
+    first: str  # contender
+    second: str
+    better: Literal["first", "second", "tie"] | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One judge's points for one answer on one criterion; `value` None is *unscored*, with the reason."""
+
+    id: str
+    judge: str
+    contender: str
+    criterion: str
+    value: float | None
+    reason: str
+
+
+def write_judgements(path: Path, judgements: Iterable[Judgement]) -> None:
+    """Write judgements as JSON Lines."""
+    write_jsonl(path, (asdict(judgement) for judgement in judgements))
+
+
+def read_judgements(path: Path) -> list[Judgement]:
+    """Read judgements that `write_judgements` wrote.
+
+    Raises:
+        DataError: a row lacks a field.
+    """
+    fields = ("id", "judge", "first", "second", "better", "reason")
+    return [Judgement(*(row[name] for name in fields)) for row in _rows_with(fields, path)]
+
+
+def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:
+    """Write ratings as JSON Lines."""
+    write_jsonl(path, (asdict(rating) for rating in ratings))
+
+
+def read_ratings(path: Path) -> list[Rating]:
+    """Read ratings that `write_ratings` wrote.
+
+    Raises:
+        DataError: a row lacks a field.
+    """
+    fields = ("id", "judge", "contender", "criterion", "value", "reason")
+    return [Rating(*(row[name] for name in fields)) for row in _rows_with(fields, path)]

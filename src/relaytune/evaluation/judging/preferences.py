@@ -1,0 +1,243 @@
+"""From judgements to preferences: both orders of a pair make one verdict, or say that there is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from relaytune.core.judging import HUMAN
+from relaytune.core.records import Judgement
+from relaytune.core.statistics import paired_share_interval, paired_test, preference_interval, share_interval
+
+# lengths of two answers match where the shorter has at least this share of the longer one's characters
+LENGTH_MATCH = 0.8
+# so many pairs, all won, are the fewest that the sign test can call a difference: p = 2 / 2^6 = 0.031
+FEWEST_PAIRS = 6
+# the reason of a tie between two answers that are the same text: no judge was asked
+IDENTICAL = "identical answers, not asked"
+
+Interval = tuple[float, float] | None
+Preferences = Mapping[str, int | None]  # example id → 1 contender, 0 tie, -1 other, None unscored
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """What one judge says of one example: 1 prefers the contender, -1 the other, 0 neither, None unscored."""
+
+    preference: int | None
+    first_order: int | None  # the same of the order in which the contender is shown first
+    second_order: int | None
+    reason: str = ""  # why it is unscored, or IDENTICAL
+
+    @property
+    def consistent(self) -> bool:
+        """Both orders say the same."""
+        return self.first_order == self.second_order
+
+
+@dataclass(frozen=True)
+class Share:
+    """`count` of `total`, with a 95% interval (None where there are too few)."""
+
+    count: float
+    total: int
+    share: float | None
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class WinLoss:
+    """Pairs won, lost and tied, share won - share lost with its 95% interval, and p of the sign test."""
+
+    wins: int
+    losses: int
+    ties: int
+    difference: float | None
+    interval: Interval
+    p_value: float
+
+    @property
+    def win_rate(self) -> float | None:
+        """Share won, a tie counting half."""
+        return None if self.difference is None else (1 + self.difference) / 2
+
+
+@dataclass(frozen=True)
+class PreferenceSummary:
+    """What one judge says of a contender against another, over all examples."""
+
+    judge: str
+    contender: str
+    other: str
+    result: WinLoss
+    num_inconsistent: int  # among the ties: the two orders disagree
+    num_identical: int  # among the ties: the same text twice
+    num_unscored: int
+    unscored_reasons: Mapping[str, int]
+    consistency: Share  # of the pairs asked and scored, those judged alike in both orders
+    first_slot: Share  # verdicts for the answer shown first, of pairs that both orders decided; 0.5 has no bias
+    longer_wins: Share  # of decided pairs whose answers differ in length
+    length_matched: WinLoss  # of pairs with answers of about the same length
+    refused: str  # why no verdict is stated; empty where one is
+
+    @property
+    def num_scored(self) -> int:
+        """Pairs with a verdict, ties included."""
+        return self.result.wins + self.result.losses + self.result.ties
+
+
+def pair_verdicts(judgements: Iterable[Judgement], judge: str, contender: str, other: str) -> dict[str, PairVerdict]:
+    """One verdict an example from the judgements of one judge on one pair of contenders.
+
+    A model must have judged both orders; where they disagree, it is a tie. A person may have judged one order only.
+    """
+    orders: dict[str, dict[bool, tuple[int | None, str]]] = {}
+    for row in judgements:
+        if row.judge == judge and {row.first, row.second} == {contender, other}:
+            contender_first = row.first == contender
+            sign = {"first": 1, "second": -1, "tie": 0, None: None}[row.better]
+            preference = sign if sign is None or contender_first else -sign
+            orders.setdefault(row.id, {})[contender_first] = preference, row.reason
+    may_be_one = judge.startswith(HUMAN)
+    return {id: _pair_verdict(both, may_be_one) for id, both in orders.items()}
+
+
+def _pair_verdict(orders: Mapping[bool, tuple[int | None, str]], may_be_one: bool) -> PairVerdict:
+    if len(orders) == 1:
+        ((preference, reason),) = orders.values()
+        if may_be_one:
+            return PairVerdict(preference, preference, preference, "" if preference is not None else reason)
+        return PairVerdict(None, None, None, "judged in one order only")
+    (first, first_reason), (second, second_reason) = orders[True], orders[False]
+    if first is None or second is None:
+        return PairVerdict(None, first, second, first_reason if first is None else second_reason)
+    reason = IDENTICAL if first_reason == IDENTICAL else ""
+    return PairVerdict(first if first == second else 0, first, second, reason)
+
+
+def summarize_preferences(
+    judge: str,
+    contender: str,
+    other: str,
+    verdicts: Mapping[str, PairVerdict],
+    lengths: Mapping[str, tuple[int, int]],
+    clusters: Mapping[str, Hashable],
+    min_consistency: float,
+) -> PreferenceSummary:
+    """Everything that one judge's verdicts on one pair of contenders say.
+
+    `lengths` are the characters of the two answers to each example, the contender's first; `clusters` names the
+    prompt of each example: examples with one prompt count as one case.
+    """
+    scored = {id: verdict for id, verdict in verdicts.items() if verdict.preference is not None}
+    preferences = {id: verdict.preference or 0 for id, verdict in scored.items()}
+    matched = {id: value for id, value in preferences.items() if _lengths_match(*lengths[id])}
+    asked = {id: verdict for id, verdict in scored.items() if verdict.reason != IDENTICAL}
+    consistency = _share({id: verdict.consistent for id, verdict in asked.items()}, clusters)
+    return PreferenceSummary(
+        judge,
+        contender,
+        other,
+        result=win_loss(preferences, clusters),
+        num_inconsistent=sum(not verdict.consistent for verdict in scored.values()),
+        num_identical=len(scored) - len(asked),
+        num_unscored=len(verdicts) - len(scored),
+        unscored_reasons=dict(Counter(row.reason for row in verdicts.values() if row.preference is None)),
+        consistency=consistency,
+        first_slot=_first_slot(asked, clusters),
+        longer_wins=_longer_wins(preferences, lengths, clusters),
+        length_matched=win_loss(matched, clusters),
+        refused=_refusal(judge, consistency, min_consistency),
+    )
+
+
+def win_loss(preferences: Mapping[str, int], clusters: Mapping[str, Hashable]) -> WinLoss:
+    """Wins, losses and ties with the interval of their difference and the sign test, clustered by prompt."""
+    values = list(preferences.values())
+    names = [clusters[id] for id in preferences]
+    counts = Counter(values)
+    return WinLoss(
+        counts[1],
+        counts[-1],
+        counts[0],
+        sum(values) / len(values) if values else None,
+        preference_interval(values, names),
+        paired_test(values, names),
+    )
+
+
+def combine_judges(verdicts_by_judge: Sequence[Mapping[str, PairVerdict]]) -> dict[str, int | None]:
+    """The majority's preference for each example: the sign of the sum over the judges that scored it.
+
+    None where none of them did. Judges whose verdict is refused are to be left out by the caller.
+    """
+    ids = {id: None for verdicts in verdicts_by_judge for id in verdicts}
+    combined: dict[str, int | None] = {}
+    for id in ids:
+        votes = [
+            verdicts[id].preference
+            for verdicts in verdicts_by_judge
+            if id in verdicts and verdicts[id].preference is not None
+        ]
+        total = sum(vote or 0 for vote in votes)
+        combined[id] = (total > 0) - (total < 0) if votes else None
+    return combined
+
+
+def _refusal(judge: str, consistency: Share, min_consistency: float) -> str:
+    if consistency.total < FEWEST_PAIRS:
+        return f"{consistency.total} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
+    if judge.startswith(HUMAN) or consistency.share is None or consistency.share >= min_consistency:
+        return ""
+    return (
+        f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "
+        "this judge says too often"
+    )
+
+
+def _share(values: Mapping[str, bool], clusters: Mapping[str, Hashable]) -> Share:
+    numbers = [float(value) for value in values.values()]
+    return Share(
+        sum(numbers),
+        len(numbers),
+        sum(numbers) / len(numbers) if numbers else None,
+        share_interval(numbers, [clusters[id] for id in values]),
+    )
+
+
+def _first_slot(scored: Mapping[str, PairVerdict], clusters: Mapping[str, Hashable]) -> Share:
+    """Share of verdicts for the first slot, over pairs that both orders decided.
+
+    Each pair gives two verdicts that hang together. So the interval is that of a paired difference: how much more often
+    an answer is preferred when shown first than when shown second. That difference is 2 · share - 1.
+    """
+    decided = {id: row for id, row in scored.items() if row.first_order and row.second_order}
+    shown_first = [float(row.first_order == 1) for row in decided.values()]
+    shown_second = [float(row.second_order == 1) for row in decided.values()]
+    difference = sum(shown_first) - sum(shown_second)
+    interval = paired_share_interval(shown_first, shown_second, [clusters[id] for id in decided])
+    total = 2 * len(decided)
+    return Share(
+        len(decided) + difference,
+        total,
+        (len(decided) + difference) / total if total else None,
+        None if interval is None else ((1 + interval[0]) / 2, (1 + interval[1]) / 2),
+    )
+
+
+def _longer_wins(
+    preferences: Mapping[str, int], lengths: Mapping[str, tuple[int, int]], clusters: Mapping[str, Hashable]
+) -> Share:
+    return _share(
+        {
+            id: (preference > 0) == (lengths[id][0] > lengths[id][1])
+            for id, preference in preferences.items()
+            if preference and lengths[id][0] != lengths[id][1]
+        },
+        clusters,
+    )
+
+
+def _lengths_match(one: int, other: int) -> bool:
+    return min(one, other) >= LENGTH_MATCH * max(one, other)

@@ -1,0 +1,84 @@
+"""Reading a judge's own completion, strictly: what is not exactly one verdict is unscored, with the reason."""
+
+from __future__ import annotations
+
+import re
+
+from relaytune.core.records import FinishReason
+from relaytune.evaluation.judging.prompting import Side
+
+# a verdict read from a completion (None: unscored), and the judge's words or why it is unscored
+Verdict = tuple[Side | None, str]
+Points = tuple[float | None, str]
+
+_MAX_REASON_CHARACTERS = 300
+_DECORATION = " \t*_`\"'.#>"
+
+
+def read_verdict(completion: str, finish_reason: FinishReason | str, names: tuple[str, str]) -> Verdict:
+    """The side that a completion prefers, of the answers that were called `names`.
+
+    It must hold lines `Verdict: NAME` that all name the same side, or be the name alone. A completion that was cut off
+    is unscored: what it was going to say is not known.
+    """
+    text, problem = _whole_text(completion, finish_reason)
+    if problem:
+        return None, problem
+    sides: dict[str, Side] = {names[0]: "first", names[1]: "second", "tie": "tie"}
+    alone = text.strip(_DECORATION + "\n").lower()
+    if alone in sides:
+        return sides[alone], ""
+    given = _after_colon(r"verdict", text)
+    if not given:
+        return None, "no verdict line"
+    unknown = [value for value in given if value not in sides]
+    if unknown:
+        return None, "the verdict is none of those allowed"
+    if len(given) > 1:
+        return None, "several different verdicts"
+    reason = _reason(r"verdict", text)
+    for name, side in zip(names, ("the first", "the second"), strict=True):
+        reason = re.sub(rf"\b{name}\b", side, reason, flags=re.IGNORECASE)
+    return sides[given[0]], reason
+
+
+def read_points(completion: str, finish_reason: FinishReason | str, name: str, scale: int) -> Points:
+    """The points for the answer that was called `name`: a line `Points for NAME: 2`, or the number alone."""
+    text, problem = _whole_text(completion, finish_reason)
+    if problem:
+        return None, problem
+    alone = text.strip(_DECORATION + "\n")
+    given = [alone] if re.fullmatch(r"\d+", alone) else _after_colon(rf"points for {name}", text)
+    if not given:
+        return None, "no line with points"
+    if len(given) > 1:
+        return None, "several different points"
+    number = re.fullmatch(rf"(\d+)(?: ?/ ?{scale}| out of {scale})?", given[0])
+    if number is None:
+        return None, "the points are no whole number"
+    if int(number[1]) > scale:
+        return None, f"points above {scale}"
+    return float(number[1]), re.sub(rf"\b{name}\b", "it", _reason(rf"points for {name}", text), flags=re.IGNORECASE)
+
+
+def _whole_text(completion: str, finish_reason: str) -> tuple[str, str]:
+    """The completion without its thoughts, or why it cannot be read."""
+    if finish_reason != "stop":
+        return "", "cut off at max_tokens" if finish_reason == "length" else f"ended by {finish_reason or 'nothing'}"
+    _, thoughts_end, rest = completion.rpartition("</think>")
+    text = rest if thoughts_end else completion
+    if not thoughts_end and completion.lstrip().startswith("<think>"):
+        return "", "thoughts without an end"
+    return (text, "") if text.strip() else ("", "empty")
+
+
+def _after_colon(key: str, text: str) -> list[str]:
+    """The different values of all lines `key: value`, without case and decoration."""
+    found = re.findall(rf"(?im)^[{re.escape(_DECORATION)}]*{key}[*_`\"' ]*[:：](.*)$", text)
+    return list(dict.fromkeys(value.strip(_DECORATION).lower() for value in found))
+
+
+def _reason(key: str, text: str) -> str:
+    others = [line for line in text.split("\n") if not _after_colon(key, line)]
+    reason = " ".join(" ".join(others).split()).strip()
+    return reason if len(reason) <= _MAX_REASON_CHARACTERS else reason[: _MAX_REASON_CHARACTERS - 1] + "…"
