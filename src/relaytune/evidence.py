@@ -204,7 +204,7 @@ def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Co
         return None, f"{prefix}nothing to compare: both sides are {first}"
     if missing := [name for name in (first, second) if name not in evaluation.contenders]:
         return None, f"{prefix}cannot be evaluated: {' and '.join(missing)} was not evaluated"
-    if refused := evaluation.judging_refused(metric):
+    if refused := evaluation.judging_refused(metric, first, second):
         return None, f"{prefix}cannot be evaluated: {refused}"
     comparison = compare(evaluation, metric, first, second)
     if comparison is None:

@@ -34,8 +34,8 @@ def _repeated_prompts(evaluation: EvaluationResult) -> Iterator[str]:
     repeated = evaluation.num_held_out - evaluation.num_prompts
     if repeated:
         yield (
-            f"{repeated} of {evaluation.num_held_out} held-out rows repeat the prompt of another; a prompt counts as one "
-            "case in every interval and test"
+            f"{repeated} of {evaluation.num_held_out} held-out rows repeat the prompt of another; a prompt counts as "
+            "one case in every interval and test"
         )
 
 

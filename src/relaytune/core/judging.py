@@ -7,11 +7,12 @@ from collections import Counter
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
+from relaytune.core.sections import Section
 
 # family → how its models call themselves; a distilled or merged model belongs to all that its name mentions
 _FAMILIES = {
@@ -38,15 +39,11 @@ _FAMILIES = {
 }
 _NAME_OF_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
-CriterionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_ -]*$")]
+CriterionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Description = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class JudgeChoice(_Part):
+class JudgeChoice(Section):
     """One judge: a model behind an OpenAI-compatible server, or a local model."""
 
     model: str = Field(min_length=1, description="as the server calls it; without base_url: as in base_model.name")
@@ -115,7 +112,7 @@ class JudgeChoice(_Part):
         return families_of(self.model)
 
 
-class Judging(_Part):
+class Judging(Section):
     """How answers are judged: blind, each pair in both orders."""
 
     judges: tuple[JudgeChoice, ...] = ()
@@ -124,6 +121,7 @@ class Judging(_Part):
     criteria: dict[CriterionName, Description] = Field(
         default_factory=dict, description="name: description; each answer gets 0 to `scale` points on each"
     )
+    lower_is_better: tuple[str, ...] = Field((), description="of the criteria, e.g. [factual_errors]")
     scale: int = Field(3, ge=1, le=10)
     compare: tuple[tuple[str, str], ...] | None = Field(
         None, description="pairs of contenders; none: tuned against each contender that is only prompted"
@@ -134,7 +132,6 @@ class Judging(_Part):
     min_consistency: float = Field(0.6, ge=0, le=1, description="pairs judged alike in both orders; below: no verdict")
     max_answer_characters: int = Field(6000, ge=200, description="of each answer, shown to a judge")
     same_family: Literal["refuse", "allow"] = Field("refuse", description="a judge related to who wrote what it reads")
-    generator: str | None = Field(None, description="the model that wrote the data's answers, or `people`")
     human_labels: str | None = Field(None, description="a CSV file of people's judgements, relative to the recipe")
 
     @field_validator("compare")
@@ -153,6 +150,9 @@ class Judging(_Part):
             raise ValueError("name at least one judge, or a file of human_labels")
         if self.judges and not self.pairwise and not self.criteria:
             raise ValueError("nothing to judge: pairwise is false and there are no criteria")
+        strange = [name for name in self.lower_is_better if name not in self.criteria]
+        if strange:
+            raise ValueError(f"lower_is_better: {', '.join(strange)} is not among the criteria")
         twice = [title for title, count in Counter(judge.title for judge in self.judges).items() if count > 1]
         if twice:
             raise ValueError(f"two judges are called {twice[0]!r}: give them names of their own")
@@ -205,7 +205,7 @@ def pairs_to_compare(judging: Judging, contenders: list[str], where: str) -> tup
     return judging.compare
 
 
-def check_families(judging: Judging, base_model: str, where: str) -> tuple[str, ...]:
+def check_families(judging: Judging, base_model: str, generator: str | None, where: str) -> tuple[str, ...]:
     """Refuse judges that are related to the base model or to the generator of the data.
 
     Returns what every report with these judges must say: relatives that the recipe allowed, and what could not be
@@ -217,12 +217,10 @@ def check_families(judging: Judging, base_model: str, where: str) -> tuple[str, 
     if not judging.judges:
         return ()
     relatives, stamps = [], []
-    sources = {"the base model": base_model, "the generator of the data": judging.generator}
+    sources = {"the base model": base_model, "the generator of the data": generator}
     for role, model in sources.items():
         if model is None:
-            stamps.append(
-                "Who wrote the data's answers is not stated (judging.generator): a judge may be its relative."
-            )
+            stamps.append("Who wrote the data's answers is not stated (data.generator): a judge may be its relative.")
             continue
         families = families_of(model)
         if not families and model != "people":

@@ -48,6 +48,10 @@ class Generation:
     num_tokens: int
     # log-probability of each allowed label, in nats; None where the contract has no labels to compare
     label_log_probs: Mapping[str, float] | None = None
+    # of the reference completion, end of turn included, under the contender, in nats; None where it was not asked
+    reference_log_prob: float | None = None
+    reference_tokens: int | None = None
+    seed: int | None = None  # of sampling; None: greedy
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ def read_generations(path: Path) -> list[Generation]:
             row["finish_reason"],
             row["num_tokens"],
             row.get("label_log_probs"),
+            row.get("reference_log_prob"),
+            row.get("reference_tokens"),
+            row.get("seed"),
         )
         for row in _rows_with(("id", "messages", "completion", "finish_reason", "num_tokens"), path)
     ]

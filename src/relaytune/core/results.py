@@ -14,8 +14,10 @@ from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, write_json
 from relaytune.core.metrics import Metric
 from relaytune.core.precision import Precision
+from relaytune.core.statistics import Agreement, CorrectedMean
 
 Record = TypeVar("Record")
+Interval = tuple[float, float] | None
 
 ClauseRole = Literal["keep_when", "never_when", "discard_when"]
 
@@ -209,10 +211,92 @@ class FewShotChoice:
 
 
 @dataclass(frozen=True)
-class JudgingResult:
-    """Placeholder until the judge lands."""
+class Share:
+    """`count` of `total`, with a 95% interval (None where there are too few)."""
 
-    refused: str = ""
+    count: float
+    total: int
+    share: float | None
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class WinLoss:
+    """Pairs won, lost and tied, share won - share lost with its 95% interval, and p of the sign test."""
+
+    wins: int
+    losses: int
+    ties: int
+    difference: float | None
+    interval: Interval
+    p_value: float
+
+    @property
+    def win_rate(self) -> float | None:
+        """Share won, a tie counting half."""
+        return None if self.difference is None else (1 + self.difference) / 2
+
+
+@dataclass(frozen=True)
+class PreferenceSummary:
+    """What one judge says of a contender against another, over all examples."""
+
+    judge: str
+    contender: str
+    other: str
+    result: WinLoss
+    num_inconsistent: int  # among the ties: the two orders disagree
+    num_identical: int  # among the ties: the same text twice
+    num_unscored: int
+    unscored_reasons: Mapping[str, int]
+    consistency: Share  # of the pairs asked and scored, those judged alike in both orders
+    first_slot: Share  # verdicts for the answer shown first, of pairs that both orders decided; 0.5 has no bias
+    longer_wins: Share  # of decided pairs whose answers differ in length
+    length_matched: WinLoss  # of pairs with answers of about the same length
+    refused: str  # why no verdict is stated; empty where one is
+
+    @property
+    def num_scored(self) -> int:
+        """Pairs with a verdict, ties included."""
+        return self.result.wins + self.result.losses + self.result.ties
+
+
+@dataclass(frozen=True)
+class RaterAgreement:
+    """How far two raters, judges or people, agree on one thing: a pair of contenders, or a criterion."""
+
+    first: str
+    second: str
+    about: str
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
+class HumanCorrection:
+    """What people would have said of all rows, told from the rows that they labelled and a judge's labels of all.
+
+    A mean of wins (1), ties (0) and losses (-1), or of points.
+    """
+
+    judge: str
+    about: str
+    contender: str
+    judged: float  # the judge's own mean of all rows
+    corrected: CorrectedMean
+
+
+@dataclass(frozen=True)
+class JudgingResult:
+    """Everything that judges and people said of the answers, and what it is worth."""
+
+    summaries: tuple[PreferenceSummary, ...]  # of each judge on each pair of contenders
+    agreements: tuple[RaterAgreement, ...]
+    corrections: tuple[HumanCorrection, ...]
+    num_unscored_ratings: int
+    one_order_only: int  # judgements whose pair was not judged in the other order
+    ties_of_equal_ratings: tuple[int, int] | None  # ties between answers with equal points, all ties; None: no points
+    decided_of_equal_ratings: int  # pairs decided though their points are equal
+    stamps: tuple[str, ...]  # what every report with these judges must say
 
 
 @dataclass(frozen=True)
@@ -234,9 +318,13 @@ class EvaluationResult:
     judging: JudgingResult | None
     notes: Mapping[str, str]  # metric → what to know when reading it
 
-    def judging_refused(self, metric: str) -> str:
-        """Why the judges' preference is not stated; empty where it is, and for other metrics."""
-        return self.judging.refused if self.judging and self.metrics[metric].kind == "preference" else ""
+    def judging_refused(self, metric: str, contender: str, other: str) -> str:
+        """Why the judges' preference is not stated; empty where one is, and for other metrics."""
+        if self.judging is None or self.metrics[metric].kind != "preference":
+            return ""
+        about = [row for row in self.judging.summaries if {row.contender, row.other} == {contender, other}]
+        refusals = [f"{row.judge}: {row.refused}" for row in about if row.refused]
+        return "; ".join(refusals) if len(refusals) == len(about) else ""
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def parse_clause(value: Any) -> Clause:
         kind = "falls" if change == "fall" else "rises"
         return Clause(text, "tuned", (metric.replace(" ", "_"),), kind, BEST_PROMPT, float(margin) if margin else None)
     raise ValueError(
-        f"{text!r} is not understood; write 'tuned beats best_prompt on label_accuracy', 'tuned label_accuracy at least "
-        "0.7', 'tuned no worse than base on contract_pass within 0.05' or, under never_when, 'contract_pass falls'"
+        f"{text!r} is not understood; write 'tuned beats best_prompt on label_accuracy', 'tuned label_accuracy at "
+        "least 0.7', 'tuned no worse than base on contract_pass within 0.05' or (never_when) 'contract_pass falls'"
     )
 
 

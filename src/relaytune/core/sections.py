@@ -79,7 +79,7 @@ class Data(Section):
         "refuse", description="faulty training rows: stop, or leave out and say so"
     )
     generator: str | None = Field(
-        None, description="the model that wrote the answers in these rows; none: people did, or it is not known"
+        None, description="the model that wrote the answers in these rows, or `people`; none: not stated"
     )
 
 

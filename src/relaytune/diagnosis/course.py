@@ -79,8 +79,8 @@ def loss_flat(
         if end > (1 - STILL_FALLING) * middle:
             own = say_estimate(evaluation.train_estimate)
             evidence = (
-                f"the training loss is flat after step {FLAT_AFTER}: {middle:.3f} over the next {STEPS_AVERAGED} steps, "
-                f"{end:.3f} over the last; on training rows tuned reaches {evaluation.main_metric} {own}"
+                f"the training loss is flat after step {FLAT_AFTER}: {middle:.3f} in the next {STEPS_AVERAGED} steps, "
+                f"{end:.3f} in the last; on training rows tuned reaches {evaluation.main_metric} {own}"
             )
             yield Diagnosis("loss_flat", evidence, change)
 

@@ -121,7 +121,7 @@ def _why_misjudged(
             f"; its likeliest label is right in {say_estimate(likeliest)}",
             "take the likeliest label, not the written one, and state the rule on likeliest_label_accuracy",
         )
-    if metric == evaluation.main_metric and train and train.rate is not None and train.value < wanted:
+    if metric == evaluation.main_metric and train and train.value is not None and train.value < wanted:
         change = more_epochs(recipe) if last_fall(steps) >= STILL_FALLING else "use a larger base_model"
         return f"; on training rows too it reaches only {say_estimate(train)}", change
     return "", _rows_for_weakest_label(evaluation)

@@ -109,8 +109,11 @@ def _fenced(text: str, language: str = "text") -> str:
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "not scored"
+    low, high = estimate.low, estimate.high
     if estimate.right is None:
-        interval = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+        interval = (
+            "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+        )
         return f"{estimate.value:.3g}{interval}"
     low, high = estimate.low, estimate.high
     interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"

@@ -8,21 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.errors import RunError
-from relaytune.core.files import read_json, write_json, write_jsonl
-from relaytune.core.records import as_json, read_examples, read_generations, write_generations
-from relaytune.core.results import (
-    EvaluationResult,
-    FewShotChoice,
-    Plan,
-    read_result,
-    write_result,
-)
+from relaytune.core.files import read_json, write_json
+from relaytune.core.records import read_examples, write_generations
+from relaytune.core.results import EvaluationResult, Plan, read_result, write_result
 from relaytune.core.run_folder import now
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.scoring import PROMPTS, score_stage
 from relaytune.pipeline.standing import refuse_outdated
-
-PROMPTS = ("base", "few_shot")
 
 
 def evaluate_prompts_stage(job: Job) -> EvaluationResult:
@@ -32,7 +25,7 @@ def evaluate_prompts_stage(job: Job) -> EvaluationResult:
     job.make(job.stage("base", answering), lambda: _answer_base(job), _device(job))
     shown = inputs(job, "training rows", "validation rows", "few_shot settings", "seed")
     job.make(job.stage("few_shot", {**answering, **shown}), lambda: _answer_few_shot(job), _device(job))
-    return _score(job, "score_prompts", with_tuned=False)
+    return score_stage(job, with_tuned=False)
 
 
 def evaluate_tuned_stage(job: Job) -> EvaluationResult:
@@ -41,7 +34,7 @@ def evaluate_tuned_stage(job: Job) -> EvaluationResult:
     store_rule(job)
     stage = job.stage("tuned", {**inputs(job, "training rows", "adapter"), **_answering(job)})
     job.make(stage, lambda: _answer_tuned(job), _device(job))
-    return _score(job, "score", with_tuned=True)
+    return score_stage(job, with_tuned=True)
 
 
 def _answering(job: Job) -> dict[str, Any]:
@@ -120,55 +113,6 @@ def _answer_tuned(job: Job) -> Sequence[Path]:
     return outputs
 
 
-def _score(job: Job, stage: str, *, with_tuned: bool) -> EvaluationResult:
-    """Score the saved answers; a pure function of them, the contract and the rule's main metric."""
-    from relaytune.evaluation.summary import summarize
-
-    run = job.run
-    names = [name for name in (*PROMPTS, *(("tuned",) if with_tuned else ())) if run.generation(name).exists()]
-    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
-    made_from = inputs(job, *answers, "few_shot choice", "contract", "main metric")
-    evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
-
-    def work() -> Sequence[Path]:
-        trained_on: list[Any] = []
-        fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
-        if fit:
-            by_id = {example.id: example for example in read_examples(run.train)}
-            trained_on = [by_id[generation.id] for generation in fit]
-        chosen = read_json(run.few_shot_choice)
-        result, scores = summarize(
-            job.recipe,
-            read_examples(run.held_out),
-            {name: read_generations(run.generation(name)) for name in names},
-            trained_on,
-            fit,
-            read_result(run.few_shot_choice, FewShotChoice) if chosen else None,
-        )
-        write_result(evaluation_path, result)
-        if not with_tuned:
-            return [evaluation_path]
-        write_jsonl(run.scores, (as_json(row) for row in scores))
-        return [evaluation_path, run.scores]
-
-    job.make(job.stage(stage, made_from), work)
-    result = read_result(evaluation_path, EvaluationResult)
-    for line in contender_lines(result):
-        job.screen.say(line)
-    return result
-
-
-def contender_lines(result: EvaluationResult) -> list[str]:
-    """One line per contender: each metric's rate with its interval, and how many answers were cut off."""
-    lines = []
-    for name, contender in result.contenders.items():
-        rates = []
-        for metric in result.metrics:
-        cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""
-        lines.append(f"  {name:9} {', '.join(rates)}{cut}")
-    return lines
-
-
 def store_rule(job: Job) -> None:
     """Keep the decision rule with its hash and the time, before (or, if it changed, after) the first evaluation."""
     history = rule_history(job)
@@ -180,21 +124,11 @@ def store_rule(job: Job) -> None:
         "hash": rule.hash,
         "stored_at": now(),
         "after_evaluation": "yes" if seen else "no",
-        "rule": _sentences(job),
+        "rule": rule.sentence,
     }
     write_json(job.run.rule, [*history, entry])
     when = "AFTER held-out rows were answered; the report says so" if seen else "before any held-out row is answered"
     job.screen.say(f"Decision rule stored {when} (sha256 {rule.hash[:12]}…)")
-
-
-def _sentences(job: Job) -> str:
-    rule = job.recipe.decision
-    return "; ".join(
-        [
-            *(f"keep when {c.text}" for c in rule.keep_when),
-            *(f"discard when {c.text}" for c in rule.discard_when),
-        ]
-    )
 
 
 def rule_history(job: Job) -> list[dict[str, str]]:

@@ -48,6 +48,8 @@ _INPUTS: Mapping[str, Input] = {
     "max_length": lambda job: str(job.recipe.training.max_length),
     "max_new_tokens": lambda job: str(job.recipe.evaluation.max_new_tokens),
     "seed": lambda job: str(job.recipe.training.seed),
+    "decoding": lambda job: [getattr(job.recipe.evaluation, name) for name in ("temperature", "top_p", "seed")],
+    "scorers": lambda job: [*job.recipe.criteria.metrics, job.recipe.evaluation.exclude_truncated],
     "labels": lambda job: list(job.recipe.contract.allowed_labels),
     "rule": lambda job: job.recipe.decision.hash,
     "main metric": lambda job: job.recipe.criteria.main_metric,

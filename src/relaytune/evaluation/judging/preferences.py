@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from relaytune.core.judging import HUMAN
 from relaytune.core.records import Judgement
+from relaytune.core.results import PreferenceSummary, Share, WinLoss
 from relaytune.core.statistics import paired_share_interval, paired_test, preference_interval, share_interval
 
 # lengths of two answers match where the shorter has at least this share of the longer one's characters
@@ -17,7 +18,6 @@ FEWEST_PAIRS = 6
 # the reason of a tie between two answers that are the same text: no judge was asked
 IDENTICAL = "identical answers, not asked"
 
-Interval = tuple[float, float] | None
 Preferences = Mapping[str, int | None]  # example id → 1 contender, 0 tie, -1 other, None unscored
 
 
@@ -34,57 +34,6 @@ class PairVerdict:
     def consistent(self) -> bool:
         """Both orders say the same."""
         return self.first_order == self.second_order
-
-
-@dataclass(frozen=True)
-class Share:
-    """`count` of `total`, with a 95% interval (None where there are too few)."""
-
-    count: float
-    total: int
-    share: float | None
-    interval: Interval
-
-
-@dataclass(frozen=True)
-class WinLoss:
-    """Pairs won, lost and tied, share won - share lost with its 95% interval, and p of the sign test."""
-
-    wins: int
-    losses: int
-    ties: int
-    difference: float | None
-    interval: Interval
-    p_value: float
-
-    @property
-    def win_rate(self) -> float | None:
-        """Share won, a tie counting half."""
-        return None if self.difference is None else (1 + self.difference) / 2
-
-
-@dataclass(frozen=True)
-class PreferenceSummary:
-    """What one judge says of a contender against another, over all examples."""
-
-    judge: str
-    contender: str
-    other: str
-    result: WinLoss
-    num_inconsistent: int  # among the ties: the two orders disagree
-    num_identical: int  # among the ties: the same text twice
-    num_unscored: int
-    unscored_reasons: Mapping[str, int]
-    consistency: Share  # of the pairs asked and scored, those judged alike in both orders
-    first_slot: Share  # verdicts for the answer shown first, of pairs that both orders decided; 0.5 has no bias
-    longer_wins: Share  # of decided pairs whose answers differ in length
-    length_matched: WinLoss  # of pairs with answers of about the same length
-    refused: str  # why no verdict is stated; empty where one is
-
-    @property
-    def num_scored(self) -> int:
-        """Pairs with a verdict, ties included."""
-        return self.result.wins + self.result.losses + self.result.ties
 
 
 def pair_verdicts(judgements: Iterable[Judgement], judge: str, contender: str, other: str) -> dict[str, PairVerdict]:

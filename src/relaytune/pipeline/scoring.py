@@ -1,0 +1,80 @@
+"""What the saved answers and judgements amount to: scores, estimates, comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from relaytune.core.files import read_json, write_jsonl
+from relaytune.core.records import Example, as_json, read_examples, read_generations
+from relaytune.core.results import EvaluationResult, FewShotChoice, read_result, write_result
+from relaytune.evidence import say_estimate
+from relaytune.pipeline.inputs import inputs
+from relaytune.pipeline.job import Job
+
+PROMPTS = ("base", "few_shot")
+
+
+def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
+    """Score the saved answers; a pure function of them, the contract, the scorers and the rule's main metric."""
+    run = job.run
+    names = [
+        name
+        for name in (*PROMPTS, *job.recipe.evaluation.imported, *(("tuned",) if with_tuned else ()))
+        if run.generation(name).exists()
+    ]
+    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
+    made_from = inputs(job, *answers, "few_shot choice", "contract", "scorers", "main metric")
+    evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
+    stage = job.stage("score" if with_tuned else "score_prompts", made_from)
+    job.make(stage, lambda: _score(job, names, evaluation_path, with_tuned=with_tuned))
+    result = read_result(evaluation_path, EvaluationResult)
+    for line in contender_lines(result):
+        job.screen.say(line)
+    return result
+
+
+def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
+    from relaytune.evaluation.measuring import measure
+    from relaytune.evaluation.summary import Evidence, summarize
+
+    run, criteria = job.run, job.recipe.criteria
+    held_out = read_examples(run.held_out)
+    generations = {name: read_generations(run.generation(name)) for name in names}
+    measured = [measure(criteria, held_out, answers, name) for name, answers in generations.items()]
+    scores = [row for rows, _ in measured for row in rows]
+    fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
+    by_id: dict[str, Example] = {example.id: example for example in read_examples(run.train)} if fit else {}
+    train_scores, _ = measure(criteria, [by_id[answer.id] for answer in fit], fit, "tuned")
+    chosen = read_json(run.few_shot_choice)
+    result = summarize(
+        criteria,
+        Evidence(
+            held_out,
+            generations,
+            scores,
+            train_scores,
+            few_shot=read_result(run.few_shot_choice, FewShotChoice) if chosen else None,
+            notes={name: note for _, notes in measured for name, note in notes.items()},
+        ),
+    )
+    write_result(path, result)
+    if not with_tuned:
+        return [path]
+    write_jsonl(run.scores, (as_json(row) for row in scores))
+    return [path, run.scores]
+
+
+def contender_lines(result: EvaluationResult) -> list[str]:
+    """One line per contender: its judgement, format and judges' points, and how many answers were cut off."""
+    lines = []
+    for name, contender in result.contenders.items():
+        shown = [
+            f"{metric.name} {say_estimate(found)}"
+            for metric in result.metrics.values()
+            if metric.group in ("judgement", "format", "judge", "overlap")
+            and (found := contender.estimates.get(metric.name)) is not None
+        ]
+        cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""
+        lines.append(f"  {name:9} {', '.join(shown)}{cut}")
+    return lines
