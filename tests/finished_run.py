@@ -42,7 +42,8 @@ from relaytune.core.results import (
 )
 from relaytune.core.run_folder import RunFolder, Stage
 from relaytune.decision import decide, verdict_markdown
-from relaytune.evaluation.summary import summarize
+from relaytune.evaluation.measuring import measure
+from relaytune.evaluation.summary import Evidence, summarize
 
 LABELS = ("critical", "high", "medium", "low")
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
@@ -333,7 +334,9 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
     few_shot = FewShotChoice("label_accuracy", trials, trials[1])
     looks = [{"contender": contender, "at": "2026-11-21T09:20:00+00:00"} for contender in answers]
     write_json(run.looks, looks)
-    evaluation, scores = summarize(recipe, held_out, answers, train[:100], on_train, few_shot)
+    scores = [row for name, given in answers.items() for row in measure(recipe.criteria, held_out, given, name)[0]]
+    train_scores, _ = measure(recipe.criteria, train[:100], on_train, "tuned")
+    evaluation = summarize(recipe.criteria, Evidence(held_out, answers, scores, train_scores, few_shot=few_shot))
     write_result(run.evaluation, evaluation)
     write_jsonl(run.scores, (as_json(score) for score in scores))
     return evaluation
