@@ -3,9 +3,9 @@
     python benchmarks/coverage.py [--only shares] [--repetitions 2000] [--every-shape]
 
 n counts prompts. A prompt stands in the data once, or one to four times; then its rows are alike: each is, with chance
-LIKENESS, the prompt's own outcome, else drawn anew (correlation LIKENESS^2), or all are copies of it. An interval that is
-not stated (None) neither covers nor misses; how often one is stated is shown. Of each line the shapes are
-summed up: mean coverage, the lowest and the highest, and the misses on either side.
+LIKENESS, the prompt's own outcome, else drawn anew (correlation LIKENESS^2), or all are copies of it. An interval that
+is not stated (None) neither covers nor misses; how often one is stated is shown. A line sums up the shapes of which
+at least a fifth is stated: mean coverage, the lowest and the highest, and the misses on either side.
 """
 
 from __future__ import annotations
@@ -85,14 +85,13 @@ def preferences() -> Iterator[Shape]:
 
 
 def means() -> Iterator[Shape]:
-    ratings = ((0.1, 0.3, 0.4, 0.2), (0.03, 0.07, 0.2, 0.7))
-    for chances in ratings:
+    for chances in ((0.1, 0.3, 0.4, 0.2), (0.03, 0.07, 0.2, 0.7)):
         truth = sum(rating * chance for rating, chance in enumerate(chances))
         yield table(f"rating 0-3, mean {truth:.2f}", truth, [[0], [1], [2], [3]], chances)
-    for chances in ((0.01, 0.03, 0.1, 0.6, 0.17, 0.07, 0.02), (0.0, 0.0, 0.02, 0.85, 0.08, 0.03, 0.02)):
-        truth = sum(change * chance for change, chance in zip(range(-3, 4), chances, strict=True))
-        name = f"difference of ratings, {chances[3]:.0%} tied"
-        yield table(name, truth, [[change] for change in range(-3, 4)], chances)
+    for changes in ((0.01, 0.03, 0.1, 0.6, 0.17, 0.07, 0.02), (0.0, 0.0, 0.02, 0.85, 0.08, 0.03, 0.02)):
+        truth = sum(change * chance for change, chance in zip(range(-3, 4), changes, strict=True))
+        name = f"difference of ratings, {changes[3]:.0%} tied"
+        yield table(name, truth, [[change] for change in range(-3, 4)], changes)
     overlap, other = beta(2, 8), beta(2, 9)
     yield Shape("overlap, beta(2, 8)", overlap.mean(), lambda random, size: random.beta(2, 8, (size, 1)))
     yield Shape(
