@@ -114,6 +114,10 @@ def _print(as_json: bool, result: Any, text: Callable[[], str] = str) -> None:
 
 
 def _verdict_text(job: Job, verdict: Verdict) -> str:
+    return f"{_verdict_lines(verdict)}\nNote: {job.run.verdict_text}"
+
+
+def _verdict_lines(verdict: Verdict) -> str:
     lines = [f"\nVerdict: {verdict.outcome}. {verdict.reason}"]
     lines += [
         f"  [{'x' if c.holds else ' '}] {c.role.replace('_', ' ')}: {c.text}\n      {c.evidence}"
@@ -121,7 +125,6 @@ def _verdict_text(job: Job, verdict: Verdict) -> str:
     ]
     if verdict.next_change:
         lines.append(f"Next change: {verdict.next_change}")
-    lines.append(f"Note: {job.run.verdict_text}")
     return "\n".join(lines)
 
 
@@ -197,11 +200,64 @@ def train(
 
 
 @app.command()
-def evaluate(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Let the contenders answer the held-out rows.
+def evaluate(
+    paths: Annotated[
+        list[Path], typer.Argument(help="A recipe; or two files of answers and more.", metavar="RECIPE | ANSWERS…")
+    ],
+    references: Annotated[
+        Path | None, typer.Option("--references", help="With files of answers: the rows with the expected ones.")
+    ] = None,
+    criteria: Annotated[
+        Path | None, typer.Option("--criteria", help="With files of answers: contract, scorers and rule; or a recipe.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="With files of answers: a folder for the scores and evaluation.json."),
+    ] = None,
+    runs: Runs = Path("runs"),
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Let the contenders of a recipe answer the held-out rows; or compare files of answers.
 
-    Every contender that there is so far; the answers are scored.
+    With a recipe: every contender that there is so far; the answers are scored. With files (.jsonl, .json, .csv) that
+    any tool made: no run, no model and no torch are needed; exit 1 on a discard.
     """
+    if all(path.suffix.lower() in (".yaml", ".yml") for path in paths) and len(paths) == 1:
+        _refuse_options(references=references, criteria=criteria, output=output)
+        _evaluate_run(paths[0], runs, set_, as_json)
+    else:
+        _refuse_options(set=set_)
+        _compare_files(paths, references, criteria, output, as_json)
+
+
+def _refuse_options(**given: Any) -> None:
+    from relaytune.core.errors import UsageError
+
+    if names := [f"--{name}" for name, value in given.items() if value]:
+        about = "a recipe" if "--set" in names else "files of answers"
+        raise UsageError(f"{', '.join(names)}: goes with {about} only; see `relaytune evaluate --help`")
+
+
+def _compare_files(
+    paths: Sequence[Path], references: Path | None, criteria: Path | None, output: Path | None, as_json: bool
+) -> None:
+    from relaytune.comparing import compare_files, name_contenders
+    from relaytune.comparing.words import comparison_text
+    from relaytune.core.results import as_dict
+
+    compared = compare_files(name_contenders(paths), references, criteria, output, _screen(as_json))
+    verdict = compared.verdict
+    _print(
+        as_json,
+        {"evaluation": as_dict(compared.evaluation), "verdict": as_dict(verdict) if verdict else None},
+        lambda: comparison_text(compared) + (f"\n{_verdict_lines(verdict)}" if verdict else ""),
+    )
+    if verdict:
+        _leave_with(verdict)
+
+
+def _evaluate_run(recipe: Path, runs: Path, set_: list[str] | None, as_json: bool) -> None:
     from relaytune.core.results import as_dict
     from relaytune.pipeline import check_stage, evaluate_prompts_stage, evaluate_tuned_stage, plan_stage
 

@@ -17,8 +17,9 @@ from relaytune.core.results import (
     TrainingStep,
     Verdict,
 )
+from relaytune.core.rule import DecisionRule
 from relaytune.core.run_folder import now
-from relaytune.diagnosis import PROMPT_AS_GOOD, diagnose
+from relaytune.diagnosis import PROMPT_AS_GOOD, diagnose, diagnose_answers
 from relaytune.evidence import (
     LABEL_METRICS,
     always_one_label,
@@ -51,12 +52,7 @@ def decide(
     `steps` are those of the whole run, `contradictions` training rows that are alike and answered differently.
     `rule_changed` (after an evaluation) changes no outcome, but is shown.
     """
-    rule = recipe.decision
-    clauses = (
-        *(apply_clause(clause, "keep_when", evaluation) for clause in rule.keep_when),
-        *(apply_clause(clause, "never_when", evaluation) for clause in rule.never_when),
-        *(apply_clause(clause, "discard_when", evaluation) for clause in rule.discard_when),
-    )
+    clauses = _apply(recipe.decision, evaluation)
     diagnoses = diagnose(recipe, evaluation, training, steps, contradictions)
     outcome, reason, next_change = _conclude(clauses, diagnoses, evaluation)
     return Verdict(
@@ -66,10 +62,28 @@ def decide(
         clauses,
         diagnoses,
         tuple(_remaining_risks(recipe, evaluation, rule_changed)),
-        rule.hash,
+        recipe.decision.hash,
         rule_changed,
         rule_history,
         now(),
+    )
+
+
+def decide_answers(rule: DecisionRule, evaluation: EvaluationResult) -> Verdict:
+    """Apply a rule to answers made elsewhere: nothing is known of a training, or of when the rule was written."""
+    clauses = _apply(rule, evaluation)
+    diagnoses = diagnose_answers(rule, evaluation)
+    risks = [*_close_levels(rule, evaluation), *_prompt_at_chance(evaluation), *weaknesses_of(evaluation)]
+    return Verdict(
+        *_conclude(clauses, diagnoses, evaluation), clauses, diagnoses, tuple(risks), rule.hash, False, (), now()
+    )
+
+
+def _apply(rule: DecisionRule, evaluation: EvaluationResult) -> tuple[ClauseResult, ...]:
+    return (
+        *(apply_clause(clause, "keep_when", evaluation) for clause in rule.keep_when),
+        *(apply_clause(clause, "never_when", evaluation) for clause in rule.never_when),
+        *(apply_clause(clause, "discard_when", evaluation) for clause in rule.discard_when),
     )
 
 
@@ -152,7 +166,7 @@ def _instead(evaluation: EvaluationResult, diagnoses: Sequence[Diagnosis]) -> st
 def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed: bool) -> Iterator[str]:
     if rule_changed:
         yield "the rule was changed after an evaluation had been seen, so this verdict proves less"
-    yield from _close_levels(recipe, evaluation)
+    yield from _close_levels(recipe.decision, evaluation)
     yield from _prompt_at_chance(evaluation)
     yield from weaknesses_of(evaluation)
     yield from _rare_labels(recipe, evaluation)
@@ -163,9 +177,9 @@ def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed:
     yield "the held-out rows come from the same source as the training rows; other inputs may fare worse"
 
 
-def _close_levels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]:
+def _close_levels(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[str]:
     """Levels that the observed rate passes and its interval does not."""
-    for clause in recipe.decision.keep_when:
+    for clause in rule.keep_when:
         contender = resolve(clause.contender, clause.metric, evaluation)
         rate = estimate_of(evaluation, contender, clause.metric)
         if clause.kind not in ("at_least", "at_most") or clause.threshold is None or rate is None or rate.value is None:

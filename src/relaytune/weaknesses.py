@@ -42,7 +42,10 @@ def _repeated_prompts(evaluation: EvaluationResult) -> Iterator[str]:
 def _cut_off_or_unscored(result: ContenderResult) -> Iterator[str]:
     if result.num_truncated:
         yield f"{result.num_truncated} of {result.num_answers} answers of {result.contender} were cut off"
-    unscored = [f"{metric} {found.unscored}" for metric, found in result.estimates.items() if found.unscored]
+    # a metric of which nothing is scored was not measured, which is said where it stands
+    unscored = [
+        f"{metric} {found.unscored}" for metric, found in result.estimates.items() if found.unscored and found.scored
+    ]
     if unscored:
         yield f"unscored answers of {result.contender}: {', '.join(unscored)} (scores.jsonl gives the reasons)"
 

@@ -6,7 +6,7 @@ import copy
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -29,6 +29,8 @@ from relaytune.core.sections import (
     Training,
 )
 from relaytune.core.yaml_text import dump_yaml, parse_yaml
+
+Kind = TypeVar("Kind", bound=Section)
 
 
 class Recipe(Section):
@@ -100,25 +102,35 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: no file, not YAML, an unknown key, a wrong type, a bad override; all at once.
     """
-    return validate_recipe(_read_yaml(path), str(path), overrides)
+    return validate_recipe(read_yaml(path), str(path), overrides)
 
 
 def validate_recipe(values: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
     """Check the values of a recipe; `where` names their file in messages. Raises as `load_recipe` does."""
+    return validate_section(Recipe, values, where, overrides)
+
+
+def validate_section(kind: type[Kind], values: Any, where: str, overrides: Sequence[str] = ()) -> Kind:
+    """Check values against a section, or a file of sections. Raises as `load_recipe` does."""
     if not isinstance(values, dict):
-        raise RecipeError(where, [f"a recipe is a mapping of keys; found {type(values).__name__}"])
+        raise RecipeError(where, [f"a mapping of keys is needed; found {type(values).__name__}"])
     values = copy.deepcopy(values)
     problems = [problem for override in overrides if (problem := _apply_override(values, override))]
     try:
-        recipe = Recipe.model_validate(values)
+        section = kind.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(where, [*problems, *_problems(error)]) from error
+        raise RecipeError(where, [*problems, *_problems(error, kind)]) from error
     if problems:
         raise RecipeError(where, problems)
-    return recipe
+    return section
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The values of a YAML file that a person wrote.
+
+    Raises:
+        RecipeError: no file, not YAML, or nothing in it.
+    """
     if path.is_dir():
         raise RecipeError(str(path), [f"is a folder; name the recipe file in it, e.g. {path / 'recipe.yaml'}"])
     try:
@@ -183,12 +195,12 @@ _PLAIN_WORDS = {
 }
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
+def _problems(error: ValidationError, root: type[Section]) -> Iterator[str]:
     faults = error.errors()
     for fault in faults:
         location = [str(part) for part in fault["loc"]]
         if fault["type"] == "extra_forbidden":
-            message = f"unknown key{_nearest(location)}"
+            message = f"unknown key{_nearest(location, root)}"
         elif fault["type"] == "missing":
             message = "missing; add it"
         elif fault["type"] == "too_short" and any(_lies_in(other["loc"], fault["loc"]) for other in faults):
@@ -207,8 +219,8 @@ def _lies_in(inner: Sequence[int | str], outer: Sequence[int | str]) -> bool:
     return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
-def _nearest(location: Sequence[str]) -> str:
-    model: Any = Recipe
+def _nearest(location: Sequence[str], root: type[Section]) -> str:
+    model: Any = root
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
         annotation = field.annotation if field is not None else None

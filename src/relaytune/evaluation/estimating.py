@@ -92,6 +92,8 @@ def adjusted(comparisons: Iterable[Comparison], metrics: Mapping[str, Metric]) -
     comparisons = tuple(comparisons)
     families: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for place, comparison in enumerate(comparisons):
+        if comparison.num_pairs == 0:
+            continue  # nothing was tested
         families[metrics[comparison.metric].group, comparison.contender, comparison.other].append(place)
     corrected = [comparison.p_value for comparison in comparisons]
     for places in families.values():

@@ -9,10 +9,9 @@ from relaytune.core.errors import MachineError
 from relaytune.core.records import Example, Generation, Score
 from relaytune.evaluation import traits
 from relaytune.evaluation.overlap import rouge_l, sentence_bleu
-from relaytune.evaluation.scoring import Value, by_id, score
+from relaytune.evaluation.scoring import NO_REFERENCE, Value, by_id, score
 
 CUT_OFF = "cut off, and evaluation.exclude_truncated leaves such answers out"
-NO_REFERENCE = "the row has no reference"
 
 _OF_TEXT: Mapping[str, Callable[[str], Value]] = {
     "loops": traits.loops,

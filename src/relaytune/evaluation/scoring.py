@@ -16,6 +16,8 @@ from relaytune.core.records import Example, Generation, Score
 # a score's value (None: unscored) and the reason where it is not 1
 Value = tuple[float | None, str]
 
+NO_REFERENCE = "the row has no reference"
+
 
 def score(
     contract: Contract, examples: Sequence[Example], generations: Iterable[Generation], contender: str
@@ -67,6 +69,8 @@ def _values(contract: Contract, example: Example, generation: Generation | None)
             values[metric] = _right_or(answer.parses, answer.problem)
         elif metric == "contract_pass":
             values[metric] = _right_or(answer.passes, answer.problem)
+        elif not example.completion:
+            values[metric] = None, NO_REFERENCE
         elif metric == "exact_match":
             values[metric] = _exact_match(contract, answer, expected)
         elif metric == "numeric_match":

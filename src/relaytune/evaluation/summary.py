@@ -94,7 +94,9 @@ def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
 def clusters_of(held_out: Iterable[Example], scores: Iterable[Score] = ()) -> dict[str, str]:
     """The cluster of each row: held-out rows with the same messages are one, any other row is its own."""
     clusters = {row.id: row.id for row in scores}
-    return clusters | {example.id: sha256_of_value(list(example.messages)) for example in held_out}
+    return clusters | {
+        example.id: sha256_of_value(list(example.messages)) if example.messages else example.id for example in held_out
+    }
 
 
 def _rank(given: Sequence[str]) -> Callable[[str], int]:

@@ -1,0 +1,54 @@
+"""By what two files of answers are compared: a file of criteria, a whole recipe, or what fits any answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from relaytune.core.contract import Contract
+from relaytune.core.criteria import Criteria
+from relaytune.core.errors import RecipeError
+from relaytune.core.judging import Judging
+from relaytune.core.recipe import read_yaml, rule_problems, validate_recipe, validate_section
+from relaytune.core.rule import BEST_PROMPT, DecisionRule
+from relaytune.core.sections import Evaluation, Section
+
+
+class CriteriaFile(Section):
+    """The sections of a recipe that say how answers are measured and decided on; all may be left out."""
+
+    contract: Contract | None = None
+    evaluation: Evaluation = Evaluation.model_validate({})
+    judging: Judging | None = None
+    decision: DecisionRule | None = None
+    generator: str | None = None
+
+
+def load_criteria(path: Path | None, contenders: Sequence[str], *, with_references: bool) -> Criteria:
+    """Read criteria; of a whole recipe the sections that matter here are taken.
+
+    Nothing is asked of a base model here, so what it knew before is not measured. Without scorers named, overlap is
+    measured where there are references and no contract says more.
+
+    Raises:
+        RecipeError: the file is wrong, or its rule names what is not there.
+    """
+    criteria = _read(path) if path else Criteria(None, Evaluation.model_validate({}), None, None, None)
+    scorers = criteria.evaluation.scorers
+    if scorers is None and criteria.contract is None:
+        scorers = ("rouge_l", "sentence_bleu") if with_references else ()
+    evaluation = criteria.evaluation.model_copy(update={"forgetting": False, "scorers": scorers})
+    criteria = Criteria(criteria.contract, evaluation, criteria.judging, criteria.rule, criteria.generator)
+    if criteria.rule is not None:
+        wrong = rule_problems(criteria.rule, criteria.metrics, (*contenders, BEST_PROMPT))
+        if wrong:
+            raise RecipeError(str(path), [f"decision: {problem}" for problem in wrong])
+    return criteria
+
+
+def _read(path: Path) -> Criteria:
+    values = read_yaml(path)
+    if isinstance(values, dict) and "base_model" in values:
+        return validate_recipe(values, str(path)).criteria
+    found = validate_section(CriteriaFile, values, str(path))
+    return Criteria(found.contract, found.evaluation, found.judging, found.decision, found.generator)
