@@ -54,6 +54,8 @@ class RunFolder:
     scores = _Place("scores.jsonl")
     evaluation = _Place("evaluation.json")
     prompts_evaluation = _Place("prompts_evaluation.json")  # before training: base and few_shot only
+    judgements = _Place("judgements.jsonl")
+    ratings = _Place("ratings.jsonl")
     verdict = _Place("verdict.json")
     verdict_text = _Place("verdict.md")
     report = _Place("report.html")
