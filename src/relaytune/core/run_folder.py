@@ -52,6 +52,8 @@ class RunFolder:
     few_shot_choice = _Place("generations/few_shot_choice.json")
     looks = _Place("looks.json")
     scores = _Place("scores.jsonl")
+    judgements = _Place("judgements.jsonl")
+    ratings = _Place("ratings.jsonl")
     evaluation = _Place("evaluation.json")
     prompts_evaluation = _Place("prompts_evaluation.json")  # before training: base and few_shot only
     judgements = _Place("judgements.jsonl")
