@@ -125,7 +125,8 @@ def build_run(path: Path) -> RunFolder:
     _write_data(run, chance)
     _write_plan(run)
     _write_session(run, chance)
-    _write_verdict(run, recipe, _write_evaluation(run, recipe, chance))
+    _write_evaluation(run, recipe, chance)
+    write_verdict(run, recipe)
     _write_provenance(run, recipe)
     return run
 
@@ -317,7 +318,7 @@ def _generation(contender: str, example: Example, number: int, chance: random.Ra
     )
 
 
-def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> EvaluationResult:
+def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> None:
     held_out, train = read_examples(run.held_out), read_examples(run.train)
     answers = {
         contender: [_generation(contender, row, number, chance) for number, row in enumerate(held_out)]
@@ -339,10 +340,11 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
     evaluation = summarize(recipe.criteria, Evidence(held_out, answers, scores, train_scores, few_shot=few_shot))
     write_result(run.evaluation, evaluation)
     write_jsonl(run.scores, (as_json(score) for score in scores))
-    return evaluation
 
 
-def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult) -> None:
+def write_verdict(run: RunFolder, recipe: Recipe) -> None:
+    """Decide on what the run folder holds."""
+    evaluation = read_result(run.evaluation, EvaluationResult)
     training = read_result(run.training, TrainingResult)
     steps = read_metrics(run)
     history = (
@@ -350,7 +352,7 @@ def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult)
             "hash": recipe.decision.hash,
             "stored_at": "2026-11-21T09:12:44+00:00",
             "after_evaluation": "no",
-            "rule": "; ".join(f"keep when {clause.text}" for clause in recipe.decision.keep_when),
+            "rule": recipe.decision.sentence,
         },
     )
     verdict = decide(recipe, evaluation, training, steps, history, rule_changed=False)
