@@ -92,7 +92,8 @@ def judged_values() -> dict[str, Any]:
             "human_labels": "labels.csv",
         },
         "decision": "keep when tuned beats best prompt on preference; "
-        "never when factual errors rise by more than 0.2 or contract_pass falls; discard when best_prompt beats tuned on preference",
+        "never when factual errors rise by more than 0.2 or contract_pass falls; "
+        "discard when best_prompt beats tuned on preference",
     }
 
 
