@@ -27,7 +27,8 @@ from unittest.mock import patch
 
 from relaytune.core.counts import ANSWERS_AT_ONCE
 from relaytune.core.model import find_model, load_model, load_template
-from relaytune.core.recipe import BaseModelChoice, load_recipe
+from relaytune.core.recipe import load_recipe
+from relaytune.core.sections import BaseModelChoice
 from relaytune.data.loading import load_rows
 from relaytune.data.rendering import render
 from relaytune.evaluation.prompting import draw_shots, with_shots

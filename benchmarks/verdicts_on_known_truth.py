@@ -60,8 +60,8 @@ from relaytune.data.loading import load_rows
 from relaytune.data.rendering import render
 from relaytune.decision import decide
 from relaytune.evaluation.generating import Answerer
-from relaytune.evaluation.summary import summarize
-from relaytune.evidence import SIGNIFICANCE, compare, rate_of
+from relaytune.evaluation.summary import measure_answers, summarize
+from relaytune.evidence import SIGNIFICANCE, compare, estimate_of
 from relaytune.pipeline import Job, open_job, run_all
 from relaytune.pipeline.inputs import inputs
 
@@ -301,18 +301,13 @@ def conclude(run: RunFolder) -> Conclusion:
     names = [name for name in ("base", "few_shot", "tuned") if run.generation(name).exists()]
     answers = {name: read_generations(run.generation(name)) for name in names}
     shots = read_result(run.few_shot_choice, FewShotChoice) if "few_shot" in names else None
-    evaluation, _ = summarize(recipe, held_out, answers, [train[row.id] for row in fit], fit, shots)
+    evidence = measure_answers(recipe.criteria, held_out, answers, [train[row.id] for row in fit], fit)
+    evaluation = summarize(recipe.criteria, replace(evidence, few_shot=shots))
     verdict = decide(recipe, evaluation, read_result(run.training, TrainingResult), read_metrics(run), (), False)
 
     for_truth = {name: truth_answers(run, name) for name in names if truth_answers(run, name).exists()}
-    truth, _ = summarize(
-        recipe,
-        read_examples(truth_rows(run)),
-        {name: read_generations(path) for name, path in for_truth.items()},
-        [],
-        [],
-        None,
-    )
+    true_answers = {name: read_generations(path) for name, path in for_truth.items()}
+    truth = summarize(recipe.criteria, measure_answers(recipe.criteria, read_examples(truth_rows(run)), true_answers))
     return Conclusion(evaluation, verdict, truth)
 
 
@@ -341,7 +336,7 @@ def cells(run: Run, conclusion: Conclusion) -> list[str]:
         return [share(evaluation, name, metric) for name in (prompt, "tuned")]
 
     right = rates(METRIC)
-    trained_on = evaluation.train_rate
+    trained_on = evaluation.train_estimate
     said = read_json(run.folder.verdict)["outcome"]
     outcome = conclusion.verdict.outcome
     return [
@@ -354,17 +349,19 @@ def cells(run: Run, conclusion: Conclusion) -> list[str]:
         f"{points(truth)}, {truth.num_pairs} rows",
         *rates("contract_pass"),
         *rates("likeliest_label_accuracy"),
-        f"{trained_on.rate:.0%}" if trained_on and trained_on.rate is not None else "",
+        f"{trained_on.value:.0%}" if trained_on and trained_on.value is not None else "",
         outcome if outcome == said else f"{outcome} (then: {said})",
     ]
 
 
 def share(evaluation: EvaluationResult, contender: str, metric: str) -> str:
-    rate = rate_of(evaluation, contender, metric)
-    return f"{rate.rate:.1%}" if rate is not None and rate.rate is not None else "unscored"
+    found = estimate_of(evaluation, contender, metric)
+    return f"{found.value:.1%}" if found is not None and found.value is not None else "unscored"
 
 
 def points(comparison: Comparison) -> str:
+    assert comparison.low is not None, "too few rows for an interval"
+    assert comparison.high is not None
     low, high = 100 * comparison.low, 100 * comparison.high
     return f"{100 * comparison.difference:+.1f} ({low:+.1f} to {high:+.1f})"
 

@@ -8,8 +8,7 @@ from typing import Any
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.records import Example, Generation
 from relaytune.core.results import EvaluationResult, TrainingResult, TrainingStep
-from relaytune.evaluation.measuring import measure
-from relaytune.evaluation.summary import Evidence, summarize
+from relaytune.evaluation.summary import measure_answers, summarize
 
 LABELS = ("refund", "shipping", "other")
 BEATS = "tuned beats best_prompt on label_accuracy"
@@ -48,9 +47,8 @@ def evaluate(
     held_out = _examples(["refund"] * expected if isinstance(expected, int) else expected, "held out")
     train_rows = _examples(["refund"] * len(train), "training")
     generations = {name: _generations(held_out, given) for name, given in answers.items()}
-    scores = [row for name, given in generations.items() for row in measure(recipe.criteria, held_out, given, name)[0]]
-    train_scores, _ = measure(recipe.criteria, train_rows, _generations(train_rows, train), "tuned")
-    return summarize(recipe.criteria, Evidence(held_out, generations, scores, train_scores))
+    evidence = measure_answers(recipe.criteria, held_out, generations, train_rows, _generations(train_rows, train))
+    return summarize(recipe.criteria, evidence)
 
 
 def make_steps(train_losses: Sequence[float], validation_losses: Mapping[int, float]) -> list[TrainingStep]:

@@ -59,26 +59,16 @@ def compare_files(
         RecipeError: the criteria are wrong.
     """
     from relaytune.decision import decide_answers
-    from relaytune.evaluation.measuring import measure
-    from relaytune.evaluation.summary import Evidence, summarize
+    from relaytune.evaluation.summary import measure_answers, summarize
 
     matched = read_answers(files, references)
     criteria = load_criteria(criteria_path, list(files), with_references=matched.num_references > 0)
     screen = screen or Screen.silent()
-    measured = [measure(criteria, matched.rows, answers, name) for name, answers in matched.generations.items()]
-    scores = [row for rows, _ in measured for row in rows]
-    evaluation = summarize(
-        criteria,
-        Evidence(
-            matched.rows,
-            matched.generations,
-            scores,
-            notes={name: note for _, notes in measured for name, note in notes.items()},
-        ),
-    )
+    evidence = measure_answers(criteria, matched.rows, matched.generations)
+    evaluation = summarize(criteria, evidence)
     verdict = decide_answers(criteria.rule, evaluation) if criteria.rule else None
     if output is not None:
-        _write(output, evaluation, scores, verdict)
+        _write(output, evaluation, evidence.scores, verdict)
     return FilesCompared(evaluation, verdict, matched)
 
 

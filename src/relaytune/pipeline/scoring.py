@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from relaytune.core.files import read_json, write_jsonl
@@ -35,33 +36,21 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
 
 
 def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
-    from relaytune.evaluation.measuring import measure
-    from relaytune.evaluation.summary import Evidence, summarize
+    from relaytune.evaluation.summary import measure_answers, summarize
 
     run, criteria = job.run, job.recipe.criteria
     held_out = read_examples(run.held_out)
     generations = {name: read_generations(run.generation(name)) for name in names}
-    measured = [measure(criteria, held_out, answers, name) for name, answers in generations.items()]
-    scores = [row for rows, _ in measured for row in rows]
     fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
     by_id: dict[str, Example] = {example.id: example for example in read_examples(run.train)} if fit else {}
-    train_scores, _ = measure(criteria, [by_id[answer.id] for answer in fit], fit, "tuned")
+    evidence = measure_answers(criteria, held_out, generations, [by_id[answer.id] for answer in fit], fit)
     chosen = read_json(run.few_shot_choice)
-    result = summarize(
-        criteria,
-        Evidence(
-            held_out,
-            generations,
-            scores,
-            train_scores,
-            few_shot=read_result(run.few_shot_choice, FewShotChoice) if chosen else None,
-            notes={name: note for _, notes in measured for name, note in notes.items()},
-        ),
-    )
+    few_shot = read_result(run.few_shot_choice, FewShotChoice) if chosen else None
+    result = summarize(criteria, replace(evidence, few_shot=few_shot))
     write_result(path, result)
     if not with_tuned:
         return [path]
-    write_jsonl(run.scores, (as_json(row) for row in scores))
+    write_jsonl(run.scores, (as_json(row) for row in evidence.scores))
     return [path, run.scores]
 
 

@@ -28,7 +28,7 @@ def answer_locally(
         MachineError: torch or transformers is not installed.
     """
     from relaytune.core.model import find_model, load_config, load_model, load_template
-    from relaytune.core.recipe import BaseModelChoice
+    from relaytune.core.sections import BaseModelChoice
     from relaytune.evaluation.decoding import decode
     from relaytune.evaluation.generating import stop_ids
 
