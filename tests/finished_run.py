@@ -41,9 +41,9 @@ from relaytune.core.results import (
     write_result,
 )
 from relaytune.core.run_folder import RunFolder, Stage
-from relaytune.decision import decide, verdict_markdown
-from relaytune.evaluation.measuring import measure
-from relaytune.evaluation.summary import Evidence, summarize
+from relaytune.decision import decide
+from relaytune.evaluation.summary import measure_answers, summarize
+from relaytune.note import verdict_markdown
 
 LABELS = ("critical", "high", "medium", "low")
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
@@ -335,11 +335,10 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
     few_shot = FewShotChoice("label_accuracy", trials, trials[1])
     looks = [{"contender": contender, "at": "2026-11-21T09:20:00+00:00"} for contender in answers]
     write_json(run.looks, looks)
-    scores = [row for name, given in answers.items() for row in measure(recipe.criteria, held_out, given, name)[0]]
-    train_scores, _ = measure(recipe.criteria, train[:100], on_train, "tuned")
-    evaluation = summarize(recipe.criteria, Evidence(held_out, answers, scores, train_scores, few_shot=few_shot))
+    evidence = measure_answers(recipe.criteria, held_out, answers, train[:100], on_train)
+    evaluation = summarize(recipe.criteria, replace(evidence, few_shot=few_shot))
     write_result(run.evaluation, evaluation)
-    write_jsonl(run.scores, (as_json(score) for score in scores))
+    write_jsonl(run.scores, (as_json(score) for score in evidence.scores))
 
 
 def write_verdict(run: RunFolder, recipe: Recipe) -> None:

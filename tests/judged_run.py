@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,7 @@ from relaytune.evaluation.judging.preferences import (
     pair_verdicts,
     summarize_preferences,
 )
-from relaytune.evaluation.measuring import measure
-from relaytune.evaluation.summary import Evidence, clusters_of, summarize
+from relaytune.evaluation.summary import clusters_of, measure_answers, summarize
 
 STEADY, WAVERING, PERSON = "qwen3-32b", "smollm3-judge", "human:ana"
 CONTENDERS = ("tuned", "few_shot", "base", "hosted")
@@ -238,8 +238,8 @@ def _write_evaluation(
     judgements: Sequence[Judgement],
     ratings: Sequence[Rating],
 ) -> None:
-    measured = [measure(recipe.criteria, held_out, given, name) for name, given in answers.items()]
-    scores = [row for rows, _ in measured for row in rows]
+    measured = measure_answers(recipe.criteria, held_out, answers)
+    scores = list(measured.scores)
     scores += [
         Score(row.id, row.contender, row.criterion, row.value, row.reason) for row in ratings if row.judge == STEADY
     ]
@@ -247,14 +247,12 @@ def _write_evaluation(
         scores += [Score(f"general{n}", contender, "general_right", float(n < right)) for n in range(40)]
         scores += [Score(f"text{n}", contender, "general_nats", nats + 0.02 * (n % 7)) for n in range(24)]
     steady = [pair_verdicts(judgements, STEADY, *pair) for pair in PAIRS]
-    evidence = Evidence(
-        held_out,
-        answers,
-        scores,
+    evidence = replace(
+        measured,
+        scores=scores,
         preferences={pair: combine_judges([said]) for pair, said in zip(PAIRS, steady, strict=True)},
         forgetting=Forgetting(40, 24),
         judging=_judging(recipe, held_out, answers, judgements, ratings),
-        notes={name: note for _, notes in measured for name, note in notes.items()},
     )
     write_result(run.evaluation, summarize(recipe.criteria, evidence))
     write_jsonl(run.scores, (as_json(score) for score in scores))
