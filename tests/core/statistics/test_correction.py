@@ -3,9 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from scipy.stats import t
 
-from relaytune.core.statistics import correct_by_human_labels
+from relaytune.core.statistics import correct_by_human_labels, mean_interval
 from relaytune.core.statistics.correction import MIN_HUMAN_CLUSTERS
 
 
@@ -65,9 +64,10 @@ def test_with_all_rows_labelled_by_a_person_the_judge_changes_nothing() -> None:
     assert result.interval is not None
     mean = sum(human) / 50
     assert result.estimate == pytest.approx(mean)
-    variance = sum((outcome - mean) ** 2 for outcome in human) / 48
-    reach = float(t.ppf(0.975, 48)) * (variance / 50) ** 0.5
-    assert result.interval == pytest.approx((mean - reach, mean + reach))
+    plain = mean_interval(human)
+    assert plain is not None
+    # 50 labels less two fitted parameters, where the mean alone costs one
+    assert result.interval == pytest.approx(plain, abs=0.01)
 
 
 def test_copies_of_a_prompt_do_not_narrow_it() -> None:
@@ -92,6 +92,12 @@ def test_with_too_few_human_labels_no_interval_is_stated() -> None:
     enough = correct_by_human_labels(labels, [*labels[: few + 1], *[None] * (99 - few)])
     assert enough is not None
     assert enough.interval is not None
+
+
+def test_people_who_always_say_the_same_leave_the_rest_unknown() -> None:
+    result = correct_by_human_labels([1.0, -1.0] * 50, [*[1.0] * 40, *[None] * 60])
+    assert result is not None
+    assert (result.estimate, result.interval) == (1, None)
 
 
 def test_labels_that_do_not_match_the_rows_are_refused() -> None:
