@@ -12,7 +12,7 @@ def test_two_judges_agreement_and_where_they_part_are_shown() -> None:
     ids = [str(i) for i in range(40)]
     ours: dict[str, int | None] = {id: 1 if int(id) < 20 else -1 for id in ids}
     theirs: dict[str, int | None] = {**ours, "0": -1, "1": 0, "2": None}
-    found = compare_judges("a", "b", ours, theirs, {id: id for id in ids})
+    found = compare_judges(("a", "b"), ("tuned", "base"), ours, theirs, {id: id for id in ids})
     assert found.counts == {"win": {"win": 17, "loss": 1, "tie": 1}, "tie": {}, "loss": {"loss": 20}}
     assert found.agreement.num_rows == 39
     # 37 of 39 agree; by chance 19/39 · 17/39 + 20/39 · 21/39

@@ -26,6 +26,8 @@ class JudgeAgreement:
 
     first: str
     second: str
+    contender: str
+    other: str
     agreement: Agreement
     counts: Mapping[str, Mapping[str, int]]
 
@@ -48,8 +50,8 @@ class RatingSummary:
 
 
 def compare_judges(
-    first: str,
-    second: str,
+    judges: tuple[str, str],
+    comparison: tuple[str, str],
     first_preferences: Preferences,
     second_preferences: Preferences,
     clusters: Mapping[str, Hashable],
@@ -62,7 +64,7 @@ def compare_judges(
         if one is not None and other is not None:
             counts[_NAMES[one]][_NAMES[other]] += 1
     agreement = measure_agreement(ours, theirs, [clusters[id] for id in ids])
-    return JudgeAgreement(first, second, agreement, {name: dict(row) for name, row in counts.items()})
+    return JudgeAgreement(*judges, *comparison, agreement, {name: dict(row) for name, row in counts.items()})
 
 
 def correct_preferences(

@@ -64,8 +64,10 @@ class WinLoss:
 
     @property
     def decided_win_rate(self) -> float | None:
-        """Share won of the pairs that were not tied. A judge's noise and its taste for a place make ties, which draw
-        `win_rate` towards a half; they move this one little."""
+        """Share won of the pairs that were not tied.
+
+        A judge's noise and its taste for a place make ties, which draw `win_rate` towards a half and move this little.
+        """
         decided = self.wins + self.losses
         return self.wins / decided if decided else None
 
