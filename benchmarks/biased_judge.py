@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from relaytune.core.records import Judgement, Message
-from relaytune.evaluation.judging.agreement import correct_preferences
+from relaytune.evaluation.judging.calibration import correct_preferences
 from relaytune.evaluation.judging.preferences import (
     PairVerdict,
     PreferenceSummary,

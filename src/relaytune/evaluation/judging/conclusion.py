@@ -10,7 +10,7 @@ from relaytune.core.files import canonical_json
 from relaytune.core.judging import HUMAN, Judging
 from relaytune.core.records import Example, Judgement, Rating
 from relaytune.core.statistics import CorrectedMean
-from relaytune.evaluation.judging.agreement import (
+from relaytune.evaluation.judging.calibration import (
     JudgeAgreement,
     RatingSummary,
     compare_judges,

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from relaytune.core.records import Rating
-from relaytune.evaluation.judging.agreement import compare_judges, correct_preferences, summarize_ratings
+from relaytune.evaluation.judging.calibration import compare_judges, correct_preferences, summarize_ratings
 
 
 def test_two_judges_agreement_and_where_they_part_are_shown() -> None:
