@@ -236,6 +236,15 @@ class WinLoss:
         """Share won, a tie counting half."""
         return None if self.difference is None else (1 + self.difference) / 2
 
+    @property
+    def decided_win_rate(self) -> float | None:
+        """Share won of the pairs that were not tied.
+
+        A judge's noise and its taste for a place make ties, which draw `win_rate` towards a half and move this little.
+        """
+        decided = self.wins + self.losses
+        return self.wins / decided if decided else None
+
 
 @dataclass(frozen=True)
 class PreferenceSummary:
