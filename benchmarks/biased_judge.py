@@ -17,14 +17,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from relaytune.core.records import Judgement, Message
-from relaytune.evaluation.judging.calibration import correct_preferences
-from relaytune.evaluation.judging.preferences import (
-    PairVerdict,
-    PreferenceSummary,
-    WinLoss,
-    pair_verdicts,
-    summarize_preferences,
-)
+from relaytune.core.results import PreferenceSummary, WinLoss
+from relaytune.core.statistics import correct_by_human_labels
+from relaytune.evaluation.judging.preferences import PairVerdict, pair_verdicts, summarize_preferences
 from relaytune.evaluation.judging.prompting import PairPrompt, pair_prompt
 from relaytune.evaluation.judging.verdicts import read_verdict
 
@@ -178,8 +173,8 @@ def true_result(truth: Mapping[str, int]) -> WinLoss:
 
 def human_corrected(verdicts: Mapping[str, PairVerdict], truth: Mapping[str, int], rng: random.Random) -> float:
     human = {id: truth[id] for id in rng.sample(list(truth), NUM_HUMAN)}
-    judge = {id: verdict.preference for id, verdict in verdicts.items()}
-    corrected = correct_preferences(judge, human, {id: id for id in truth})
+    judge = [verdicts[id].preference or 0 for id in truth]
+    corrected = correct_by_human_labels(judge, [human.get(id) for id in truth])
     assert corrected is not None
     return (1 + corrected.estimate) / 2
 

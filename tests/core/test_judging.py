@@ -124,21 +124,21 @@ def test_human_labels_alone_are_enough() -> None:
 def test_a_relative_of_the_base_model_or_of_the_generator_is_refused_unless_allowed() -> None:
     judges = [{"model": "HuggingFaceTB/SmolLM2-1.7B"}, {"model": "gemma-2", "name": "g"}, LOCAL]
     with pytest.raises(RecipeError) as caught:
-        check_families(_judging(*judges, generator="gemini-1.0-pro"), SMOLLM2, "recipe.yaml")
+        check_families(_judging(*judges), SMOLLM2, "gemini-1.0-pro", "recipe.yaml")
     assert len(caught.value.problems) == 2
     assert "SmolLM2-1.7B is of the family of the base model" in caught.value.problems[0]
     assert "g is of the family of the generator of the data, gemini-1.0-pro (gemini)" in caught.value.problems[1]
-    allowed = _judging(*judges, generator="gemini-1.0-pro", same_family="allow")
-    stamps = check_families(allowed, SMOLLM2, "recipe.yaml")
+    allowed = _judging(*judges, same_family="allow")
+    stamps = check_families(allowed, SMOLLM2, "gemini-1.0-pro", "recipe.yaml")
     assert len(stamps) == 2
     assert all(stamp.endswith("judges favour their own kind.") for stamp in stamps)
 
 
 def test_what_cannot_be_checked_is_said() -> None:
-    assert check_families(_judging(LOCAL, generator="people"), SMOLLM2, "r") == ()
-    (not_stated,) = check_families(_judging(LOCAL), SMOLLM2, "r")
-    assert "is not stated (judging.generator)" in not_stated
-    unknown = check_families(_judging(LOCAL, generator="house-model"), "./my-model", "r")
+    assert check_families(_judging(LOCAL), SMOLLM2, "people", "r") == ()
+    (not_stated,) = check_families(_judging(LOCAL), SMOLLM2, None, "r")
+    assert "is not stated (data.generator)" in not_stated
+    unknown = check_families(_judging(LOCAL), "./my-model", "house-model", "r")
     assert [("base model" in text, "house-model" in text) for text in unknown] == [(True, False), (False, True)]
 
 

@@ -76,12 +76,11 @@ def test_swapping_the_contenders_turns_every_verdict_round() -> None:
             assert theirs == (None if ours is None else -ours)
 
 
-def test_a_model_that_judged_one_order_only_is_unscored_and_a_person_is_not() -> None:
-    (row, _) = _both("1", "first", "second", judge="human:ann")
-    assert pair_verdicts([row], "human:ann", "tuned", "base")["1"].preference == 1
-    (row, _) = _both("1", "first", "second")
-    verdict = pair_verdicts([row], "j", "tuned", "base")["1"]
-    assert (verdict.preference, verdict.reason) == (None, "judged in one order only")
+def test_a_pair_judged_in_one_order_only_counts_and_is_marked() -> None:
+    for judge in ("human:ann", "j"):
+        (row, _) = _both("1", "first", "second", judge=judge)
+        verdict = pair_verdicts([row], judge, "tuned", "base")["1"]
+        assert (verdict.preference, verdict.one_order) == (1, True)
 
 
 def test_other_judges_and_other_contenders_are_left_alone() -> None:

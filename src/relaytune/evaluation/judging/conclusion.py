@@ -2,137 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from relaytune.core.files import canonical_json
 from relaytune.core.judging import HUMAN, Judging
-from relaytune.core.records import Example, Judgement, Rating
-from relaytune.core.statistics import CorrectedMean
-from relaytune.evaluation.judging.calibration import (
-    JudgeAgreement,
-    RatingSummary,
-    compare_judges,
-    correct_preferences,
-    summarize_ratings,
-)
+from relaytune.core.records import Example, Judgement, Rating, Score
+from relaytune.core.results import HumanCorrection, JudgingResult, PreferenceSummary, RaterAgreement
+from relaytune.core.statistics import correct_by_human_labels, measure_agreement
+from relaytune.evaluation.estimating import Clusters, Values
 from relaytune.evaluation.judging.preferences import (
     PairVerdict,
-    PreferenceSummary,
-    WinLoss,
     combine_judges,
     pair_verdicts,
     summarize_preferences,
-    win_loss,
 )
 
-Comparison = tuple[str, str]
+Pair = tuple[str, str]  # contender, other
 
 
 @dataclass(frozen=True)
-class CombinedPreference:
-    """The majority of judges and people on one pair of contenders; those whose verdict is refused do not vote."""
+class JudgingConclusion:
+    """The judges' and people's joint preference on each pair, their mean points for each answer, and what these are
+    worth.
+    """
 
-    contender: str
-    other: str
-    judges: tuple[str, ...]
-    left_out: Mapping[str, str]  # judge → why
-    result: WinLoss
-    num_unscored: int
-
-
-@dataclass(frozen=True)
-class CorrectedPreference:
-    """Share won - share lost that people would give over all examples, from a judge's verdicts and their labels."""
-
-    judge: str
-    contender: str
-    other: str
-    corrected: CorrectedMean
+    preferences: Mapping[Pair, Values]
+    scores: tuple[Score, ...]
+    result: JudgingResult
 
 
-@dataclass(frozen=True)
-class JudgingResult:
-    """What judging concluded."""
-
-    preferences: tuple[PreferenceSummary, ...]
-    combined: tuple[CombinedPreference, ...]
-    agreements: tuple[JudgeAgreement, ...]
-    corrected: tuple[CorrectedPreference, ...]
-    ratings: tuple[RatingSummary, ...]
-
-
-def summarize_judging(
+def conclude_judging(
     judging: Judging,
     examples: Sequence[Example],
     answers: Mapping[str, Mapping[str, str]],
-    comparisons: Sequence[Comparison],
     judgements: Sequence[Judgement],
     ratings: Sequence[Rating],
-) -> JudgingResult:
-    """Summarize the judgements and ratings of models and people. `answers`: contender → example id → completion."""
-    clusters: dict[str, Hashable] = {example.id: canonical_json(example.messages) for example in examples}
-    judges = tuple(dict.fromkeys(row.judge for row in judgements))
-    raters = tuple(dict.fromkeys(row.judge for row in ratings))
-    criteria = tuple(dict.fromkeys(row.criterion for row in ratings))
-    preferences: list[PreferenceSummary] = []
-    combined: list[CombinedPreference] = []
-    agreements: list[JudgeAgreement] = []
-    corrected: list[CorrectedPreference] = []
-    for comparison in comparisons:
-        verdicts = {judge: pair_verdicts(judgements, judge, *comparison) for judge in judges}
-        verdicts = {judge: by_id for judge, by_id in verdicts.items() if by_id}
-        lengths = _lengths(answers, comparison)
-        summaries = [
-            summarize_preferences(judge, *comparison, by_id, lengths, clusters, judging.min_consistency)
-            for judge, by_id in verdicts.items()
+    clusters: Clusters,
+    stamps: Sequence[str] = (),
+) -> JudgingConclusion:
+    """Conclude from what models and people said. `answers`: contender → example id → completion.
+
+    Those whose verdict on a pair is refused have no part in the joint preference; where all are refused it is theirs
+    all the same, and says so. A criterion's score of an answer is the mean of all points that it was given.
+    """
+    preferences: dict[Pair, Values] = {}
+    summaries: list[PreferenceSummary] = []
+    agreements: list[RaterAgreement] = []
+    corrections: list[HumanCorrection] = []
+    for pair in dict.fromkeys(tuple(sorted((row.first, row.second), key=list(answers).index)) for row in judgements):
+        contender, other = pair
+        said = {judge: pair_verdicts(judgements, judge, contender, other) for judge in _raters(judgements)}
+        said = {judge: verdicts for judge, verdicts in said.items() if verdicts}
+        lengths = _lengths(answers, (contender, other))
+        of_pair = [
+            summarize_preferences(judge, contender, other, verdicts, lengths, clusters, judging.min_consistency)
+            for judge, verdicts in said.items()
         ]
-        preferences += summaries
-        combined.append(_combine(comparison, verdicts, summaries, clusters))
-        values = {judge: _preferences(by_id) for judge, by_id in verdicts.items()}
-        agreements += [
-            compare_judges(pair, comparison, values[pair[0]], values[pair[1]], clusters)
-            for pair in combinations(verdicts, 2)
-        ]
-        people = combine_judges([verdicts[judge] for judge in verdicts if judge.startswith(HUMAN)])
-        for judge in verdicts:
-            if not judge.startswith(HUMAN) and (found := correct_preferences(values[judge], people, clusters)):
-                corrected.append(CorrectedPreference(judge, *comparison, found))
-    return JudgingResult(
-        tuple(preferences),
-        tuple(combined),
+        heard = [said[summary.judge] for summary in of_pair if not summary.refused] or list(said.values())
+        joint = combine_judges(heard)
+        preferences[contender, other] = {example.id: joint.get(example.id) for example in examples}
+        summaries += of_pair
+        by_judge = {judge: _preferences(verdicts) for judge, verdicts in said.items()}
+        about = f"preference, {contender} against {other}"
+        agreements += _agreements(about, by_judge, clusters)
+        corrections += _corrections(about, contender, by_judge, clusters)
+    for criterion in judging.criteria:
+        for contender in answers:
+            points = _points(ratings, criterion, contender)
+            about = f"{criterion} of {contender}"
+            agreements += _agreements(about, points, clusters)
+            corrections += _corrections(about, contender, points, clusters)
+    result = JudgingResult(
+        tuple(summaries),
         tuple(agreements),
-        tuple(corrected),
-        tuple(
-            summarize_ratings(ratings, judge, criterion, *comparison, clusters)
-            for comparison in comparisons
-            for judge in raters
-            for criterion in criteria
-        ),
+        tuple(corrections),
+        num_unscored_ratings=sum(row.value is None for row in ratings),
+        equal_points=_equal_points(preferences, ratings),
+        stamps=tuple(stamps),
     )
+    return JudgingConclusion(preferences, tuple(_scores(judging, answers, ratings)), result)
 
 
-def _combine(
-    comparison: Comparison,
-    verdicts: Mapping[str, Mapping[str, PairVerdict]],
-    summaries: Sequence[PreferenceSummary],
-    clusters: Mapping[str, Hashable],
-) -> CombinedPreference:
-    left_out = {summary.judge: summary.refused for summary in summaries if summary.refused}
-    heard = tuple(judge for judge in verdicts if judge not in left_out)
-    majority = combine_judges([verdicts[judge] for judge in heard])
-    scored = {id: preference for id, preference in majority.items() if preference is not None}
-    return CombinedPreference(
-        *comparison, heard, left_out, win_loss(scored, clusters), num_unscored=len(majority) - len(scored)
-    )
+def _raters(rows: Sequence[Judgement] | Sequence[Rating]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.judge for row in rows))
 
 
-def _preferences(verdicts: Mapping[str, PairVerdict]) -> dict[str, int | None]:
+def _preferences(verdicts: Mapping[str, PairVerdict]) -> dict[str, float | None]:
     return {id: verdict.preference for id, verdict in verdicts.items()}
 
 
-def _lengths(answers: Mapping[str, Mapping[str, str]], comparison: Comparison) -> dict[str, tuple[int, int]]:
+def _points(ratings: Sequence[Rating], criterion: str, contender: str) -> dict[str, dict[str, float | None]]:
+    """Judge → example id → points."""
+    points: dict[str, dict[str, float | None]] = {}
+    for row in ratings:
+        if (row.criterion, row.contender) == (criterion, contender):
+            points.setdefault(row.judge, {})[row.id] = row.value
+    return points
+
+
+def _lengths(answers: Mapping[str, Mapping[str, str]], pair: Pair) -> dict[str, tuple[int, int]]:
     """Characters of both answers, for the examples that both contenders answered."""
-    ours, theirs = (answers.get(name, {}) for name in comparison)
+    ours, theirs = (answers.get(name, {}) for name in pair)
     return {id: (len(ours[id].strip()), len(theirs[id].strip())) for id in ours if id in theirs}
+
+
+def _agreements(
+    about: str, by_judge: Mapping[str, Mapping[str, float | None]], clusters: Clusters
+) -> list[RaterAgreement]:
+    """Of every two raters, on the rows that both scored."""
+    found = []
+    for first, second in combinations(by_judge, 2):
+        ids = [id for id in by_judge[first] if id in by_judge[second]]
+        one, other = ([by_judge[name][id] for id in ids] for name in (first, second))
+        agreement = measure_agreement(one, other, [clusters[id] for id in ids])
+        if agreement.num_rows:
+            found.append(RaterAgreement(first, second, about, agreement))
+    return found
+
+
+def _corrections(
+    about: str, contender: str, by_judge: Mapping[str, Mapping[str, float | None]], clusters: Clusters
+) -> list[HumanCorrection]:
+    """What people would have said of all rows, by each judge; where several people labelled a row, their mean."""
+    labels: dict[str, list[float]] = {}
+    for judge, values in by_judge.items():
+        if judge.startswith(HUMAN):
+            for id, value in values.items():
+                if value is not None:
+                    labels.setdefault(id, []).append(value)
+    people = {id: sum(values) / len(values) for id, values in labels.items()}
+    found = []
+    for judge, values in by_judge.items():
+        scored = {id: value for id, value in values.items() if value is not None}
+        if judge.startswith(HUMAN) or not scored:
+            continue
+        mean = sum(scored.values()) / len(scored)
+        # a row that the judge left unscored gets its mean, which cannot bias the result
+        judged = [scored.get(id, mean) for id in values]
+        corrected = correct_by_human_labels(judged, [people.get(id) for id in values], [clusters[id] for id in values])
+        if corrected is not None:
+            found.append(HumanCorrection(judge, about, contender, mean, corrected))
+    return found
+
+
+def _equal_points(preferences: Mapping[Pair, Values], ratings: Sequence[Rating]) -> Mapping[str, int] | None:
+    """Of rows whose two answers have the same points in all, and of the others: tied and decided; None without both."""
+    totals: Counter[tuple[str, str]] = Counter()
+    rated: set[tuple[str, str]] = set()
+    for row in ratings:
+        if row.value is not None:
+            totals[row.contender, row.id] += row.value  # type: ignore[assignment]
+            rated.add((row.contender, row.id))
+    counts: Counter[str] = Counter()
+    for (contender, other), values in preferences.items():
+        for id, preference in values.items():
+            if preference is None or not {(contender, id), (other, id)} <= rated:
+                continue
+            equal = totals[contender, id] == totals[other, id]
+            counts[f"{'tied' if preference == 0 else 'decided'}, points {'equal' if equal else 'different'}"] += 1
+    return dict(counts) or None
+
+
+def _scores(judging: Judging, answers: Mapping[str, Mapping[str, str]], ratings: Sequence[Rating]) -> list[Score]:
+    """The mean of all points that an answer was given, for each criterion; unscored where it was given none."""
+    given: dict[tuple[str, str, str], list[Rating]] = {}
+    for row in ratings:
+        given.setdefault((row.contender, row.criterion, row.id), []).append(row)
+    scores = []
+    for (contender, criterion, id), rows in given.items():
+        if contender not in answers or criterion not in judging.criteria:
+            continue
+        points = [row.value for row in rows if row.value is not None]
+        value = sum(points) / len(points) if points else None
+        scores.append(Score(id, contender, criterion, value, rows[0].reason))
+    return scores
