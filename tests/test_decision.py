@@ -6,7 +6,8 @@ from pathlib import Path
 from hand_made import BEATS, CUT_OFF, LABELS, evaluate, make_recipe, make_steps, make_training, right_in
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import EvaluationResult, Verdict, read_result, write_result
-from relaytune.decision import decide, prompt_suffices, verdict_markdown
+from relaytune.decision import decide, prompt_suffices
+from relaytune.note import verdict_markdown
 
 LEVEL = "tuned label_accuracy at least 0.7"
 ONLY_LIKELIEST = "tuned likeliest_label_accuracy at least 0.5"

@@ -177,6 +177,13 @@ def say_margin(metric: Metric, margin: float) -> str:
     return f"{margin:g}" if metric.kind == "mean" else f"{100 * margin:g} points"
 
 
+def say_overlap(generator: str | None) -> str:
+    """What overlap with references means, given who wrote them (data.generator)."""
+    if generator is None or generator == "people":
+        return "closeness to the references, not quality"
+    return f"fidelity to references written by {generator}, not quality"
+
+
 def say_p(p_value: float) -> str:
     """`p = 0.031`."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relaytune.core.judging import HUMAN
-from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult, PreferenceSummary, Share
+from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult, PreferenceSummary
 from relaytune.core.statistics import smallest_detectable_win_share
+from relaytune.testimony import is_person, say_share
 
 WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
 
@@ -66,7 +66,7 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
     yield from judging.stamps
     yield from _few_judged_prompts(evaluation)
     judges = {row.judge for row in judging.summaries}
-    people = {judge for judge in judges if judge.startswith(HUMAN)}
+    people = {judge for judge in judges if is_person(judge)}
     if len(judges) == 1 and not people:
         yield f"one judge, {judges.pop()}, and no labels of people to hold it against"
     elif judges and not people:
@@ -85,14 +85,12 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
 
 
 def _few_judged_prompts(evaluation: EvaluationResult) -> Iterator[str]:
-    share = smallest_detectable_win_share(evaluation.num_prompts)
+    share, prompts = smallest_detectable_win_share(evaluation.num_prompts), evaluation.num_prompts
     if share is None:
-        yield f"{evaluation.num_prompts} prompts show no preference at all with 80% power"
+        yield f"{prompts} prompts show no preference at all with 80% power"
     else:
-        yield (
-            f"{evaluation.num_prompts} prompts without ties show a preference of {100 * share:.0f}:{100 - 100 * share:.0f} "
-            "and above with 80% power; ties cost more"
-        )
+        ratio = f"{100 * share:.0f}:{100 - 100 * share:.0f}"
+        yield f"{prompts} prompts without ties show a preference of {ratio} and above with 80% power; ties cost more"
 
 
 def _of_equal_length(row: PreferenceSummary) -> str:
@@ -105,12 +103,6 @@ def _equal_points(judging: JudgingResult) -> Iterator[str]:
     tied, elsewhere = counts.get("tied, points equal", 0), counts.get("tied, points different", 0)
     if tied and not elsewhere:
         yield (
-            f"all {tied} ties are between answers with equal points, and none between others: preference and points may "
-            "be one judgement, not two"
+            f"all {tied} ties are between answers with equal points, and none between others: preference and points "
+            "may be one judgement, not two"
         )
-
-
-def say_share(share: Share) -> str:
-    """`30 of 40 (75%, 60-86%)`."""
-    interval = f", {100 * share.interval[0]:.0f}-{100 * share.interval[1]:.0f}%" if share.interval else ""
-    return f"{share.count:.0f} of {share.total} ({100 * (share.share or 0):.0f}%{interval})"

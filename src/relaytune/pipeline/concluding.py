@@ -39,7 +39,8 @@ def decide_stage(job: Job) -> Verdict:
 
 
 def _decide(job: Job) -> Sequence[Path]:
-    from relaytune.decision import decide, verdict_markdown
+    from relaytune.decision import decide
+    from relaytune.note import verdict_markdown
 
     run = job.run
     evaluation = read_result(run.evaluation, EvaluationResult)

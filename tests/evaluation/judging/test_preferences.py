@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from relaytune.core.records import Judgement
+from relaytune.core.results import PreferenceSummary
 from relaytune.evaluation.judging.preferences import (
     IDENTICAL,
-    PreferenceSummary,
     combine_judges,
     pair_verdicts,
     summarize_preferences,
