@@ -1,6 +1,6 @@
 """How often the 95% intervals that relaytune prints hold the truth: coverage by simulation, on one core in minutes.
 
-    python benchmarks/coverage.py [--only shares] [--repetitions 2000] [--every-shape]
+    python benchmarks/coverage.py [--only shares] [--prompts 20 50] [--repetitions 2000] [--every-shape]
 
 n counts prompts. A prompt stands in the data once, or one to four times; then its rows are alike: each is, with chance
 LIKENESS, the prompt's own outcome, else drawn anew (correlation LIKENESS^2), or all are copies of it. An interval that
@@ -225,6 +225,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=INTERVALS, help="one kind of interval")
+    parser.add_argument("--prompts", type=int, nargs="+", default=NUM_PROMPTS, help="values of n")
     parser.add_argument("--repetitions", type=int, default=2000, help="simulated evaluations of each shape")
     parser.add_argument("--every-shape", action="store_true", help="a line for each shape")
     arguments = parser.parse_args()
@@ -232,7 +233,7 @@ def main() -> None:
     print(f"{processor()}, {os.cpu_count()} cores, one used; Python {platform.python_version()}")
     for key, (title, shapes, interval) in INTERVALS.items():
         if arguments.only in (None, key):
-            print_table(title, list(shapes()), interval, arguments.repetitions, arguments.every_shape)
+            print_table(title, list(shapes()), interval, arguments)
     print(
         f"\n{arguments.repetitions} repetitions of each shape, {FEWER_FROM} / n of that from n = {FEWER_FROM}; "
         f"{time.process_time() - started:.0f} s of one core"
@@ -249,17 +250,16 @@ def print_table(
     title: str,
     shapes: Sequence[Shape],
     interval: Callable[[Rows, list[int]], Interval],
-    repetitions: int,
-    every_shape: bool,
+    arguments: argparse.Namespace,
 ) -> None:
     print(f"\n{title}\n")
     print("| n | prompts stand | coverage, mean of shapes | lowest | highest | too high | too low | stated |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for repeated in STANDING:
-        for num_prompts in NUM_PROMPTS:
+        for num_prompts in arguments.prompts:
             if interval is of_corrected and num_prompts > FEWER_FROM:
                 continue  # nobody labels as many by hand
-            results = [measure(shape, interval, num_prompts, repeated, repetitions) for shape in shapes]
+            results = [measure(shape, interval, num_prompts, repeated, arguments.repetitions) for shape in shapes]
             # a coverage of few intervals says little
             told = [(result, shape) for result, shape in zip(results, shapes, strict=True) if result[3] >= 0.2]
             coverage = [result[0] for result, _ in told]
@@ -271,7 +271,7 @@ def print_table(
                 f"{max(coverage):.1%} | {misses[0]:.1%} | {misses[1]:.1%} | {stated:.0%} |",
                 flush=True,
             )
-            if every_shape:
+            if arguments.every_shape:
                 for (covering, too_high, too_low, share), shape in zip(results, shapes, strict=True):
                     print(f"|  | {shape.name} | {covering:.1%} |  |  | {too_high:.1%} | {too_low:.1%} | {share:.0%} |")
 

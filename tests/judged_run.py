@@ -323,8 +323,6 @@ def _judging(
         tuple(agreements),
         tuple(corrections),
         num_unscored_ratings=sum(row.value is None for row in ratings),
-        one_order_only=0,
-        ties_of_equal_ratings=(9, 14),
-        decided_of_equal_ratings=21,
+        equal_points={"tied, points equal": 9, "tied, points different": 5, "decided, points equal": 21},
         stamps=check_families(recipe.judging, recipe.base_model.name, recipe.data.generator, "recipe.yaml"),
     )

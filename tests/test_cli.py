@@ -47,7 +47,7 @@ def _nothing_was_made(folder: Path) -> bool:
         (b"# nothing but a comment\n", ["the file is empty, or holds only comments"]),
         (b"name: caf\xe9\n", ["is not UTF-8 (byte 9)", "save it as UTF-8"]),
         (b"name: [tickets\n", ["is not YAML", "line 2"]),
-        (b"- tickets\n", ["a recipe is a mapping of keys; found list"]),
+        (b"- tickets\n", ["a mapping of keys is needed; found list"]),
     ],
 )
 def test_a_recipe_that_cannot_be_read_is_refused_with_the_reason(
@@ -96,7 +96,7 @@ def test_an_override_is_checked_like_the_recipe_itself(tmp_path: Path) -> None:
 def test_a_rule_about_a_metric_that_the_contract_does_not_have_names_those_it_has(tmp_path: Path) -> None:
     write_task(tmp_path, {**recipe_values(), "decision": {"keep_when": ["tuned exact_match at least 0.5"]}})
     message = refusal(relaytune(tmp_path, "check", "recipe.yaml"), exit_code=2)
-    assert "this contract has contract_pass, label_accuracy, likeliest_label_accuracy" in message
+    assert "measured here: label_accuracy, likeliest_label_accuracy, contract_pass, stopped" in message
 
 
 @pytest.mark.parametrize(

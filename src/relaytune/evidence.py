@@ -36,7 +36,8 @@ def apply_clause(clause: Clause, role: ClauseRole, evaluation: EvaluationResult)
     `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour; on one of several metrics,
     with p corrected for their number (Holm). Clauses that must all hold are not corrected for each other.
     `no worse`: the 95% interval of the difference excludes a loss of the margin and more. A level is compared
-    with the observed value. `falls` and `rises` forbid keep, so they hold unless the interval excludes it.
+    with the observed value. `falls` and `rises` forbid keep, so they hold unless the interval excludes it; and
+    whatever stands under `never_when` holds where it cannot be evaluated.
     """
     applied = {
         "beats": _beats,
@@ -47,7 +48,9 @@ def apply_clause(clause: Clause, role: ClauseRole, evaluation: EvaluationResult)
         "rises": _changes,
     }
     holds, evidence = applied[clause.kind](clause, evaluation)
-    return ClauseResult(clause.text, role, holds, evidence)
+    if holds is None and role == "never_when":
+        return ClauseResult(clause.text, role, True, f"{evidence}, so that it is not excluded")
+    return ClauseResult(clause.text, role, bool(holds), evidence)
 
 
 def resolve(name: str, metric: str, evaluation: EvaluationResult) -> str:
@@ -63,7 +66,11 @@ def estimate_of(evaluation: EvaluationResult, contender: str, metric: str) -> Es
 
 
 def compare(evaluation: EvaluationResult, metric: str, contender: str, other: str) -> Comparison | None:
-    """The paired comparison of two contenders, whichever way round it was saved; None without pairs."""
+    """The paired comparison of two contenders, whichever way round it was saved; None without pairs, and where the
+    judges' verdict is refused.
+    """
+    if evaluation.judging_refused(metric, contender, other):
+        return None
     for saved in evaluation.comparisons:
         if saved.metric != metric or saved.num_pairs == 0:
             continue
@@ -165,6 +172,11 @@ def say_level(metric: Metric, level: float) -> str:
     return f"{level:g}" if metric.kind == "mean" else f"{100 * level:g}%"
 
 
+def say_margin(metric: Metric, margin: float) -> str:
+    """A difference without its direction: `5 points` (of a hundred), of a mean `0.1`."""
+    return f"{margin:g}" if metric.kind == "mean" else f"{100 * margin:g} points"
+
+
 def say_overlap(generator: str | None) -> str:
     """What overlap with references means, given who wrote them (data.generator)."""
     if generator is None or generator == "people":
@@ -182,24 +194,32 @@ def gain(metric: Metric, difference: float) -> float:
     return -difference if metric.lower_is_better else difference
 
 
-def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+# Each of these says whether a clause holds (None: it cannot be evaluated), and the evidence.
+
+
+def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, str]:
     pairs = [(metric, *_pair(clause, metric, evaluation)) for metric in clause.metrics]
-    tested = [comparison for _, comparison, _ in pairs if comparison is not None]
-    corrected = holm([comparison.p_value for comparison in tested])
-    wins = [
-        comparison.metric
-        for comparison, p_value in zip(tested, corrected, strict=True)
-        if p_value <= SIGNIFICANCE and gain(evaluation.metrics[comparison.metric], comparison.difference) > 0
-    ]
+    # the rule's number of metrics counts, also of those that could not be compared: it was written down first
+    corrected = holm([1.0 if comparison is None else comparison.p_value for _, comparison, _ in pairs])
+    wins = any(
+        p_value <= SIGNIFICANCE and gain(evaluation.metrics[metric], comparison.difference) > 0
+        for (metric, comparison, _), p_value in zip(pairs, corrected, strict=True)
+        if comparison is not None
+    )
+    holds = wins or (None if any(comparison is None for _, comparison, _ in pairs) else False)
     said = [
         prefix if comparison is None else prefix + say_comparison(evaluation, comparison)
         for _, comparison, prefix in pairs
     ]
     if len(pairs) == 1:
-        return bool(wins), said[0]
-    holm_ps = ", ".join(f"{c.metric} {say_p(p)}" for c, p in zip(tested, corrected, strict=True)) or "none"
+        return holds, said[0]
     named = "; ".join(f"{metric}: {text}" for (metric, _, _), text in zip(pairs, said, strict=True))
-    return bool(wins), f"{named}; corrected for {len(tested)} (Holm): {holm_ps}"
+    corrected_ps = ", ".join(
+        f"{metric} {say_p(p_value)}"
+        for (metric, comparison, _), p_value in zip(pairs, corrected, strict=True)
+        if comparison is not None
+    )
+    return holds, f"{named}; corrected for {len(pairs)} metrics (Holm): {corrected_ps or 'none compared'}"
 
 
 def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Comparison | None, str]:
@@ -219,39 +239,39 @@ def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Co
     return comparison, prefix
 
 
-def _no_worse(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+def _no_worse(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, str]:
     comparison, prefix = _pair(clause, clause.metric, evaluation)
     if comparison is None:
-        return False, prefix
+        return None, prefix
     metric, margin = evaluation.metrics[clause.metric], clause.threshold or 0.0
     worst = comparison.high if metric.lower_is_better else comparison.low
     holds = worst is not None and gain(metric, worst) > -margin
     shown = "excluded" if holds else "not excluded"
-    return holds, f"{prefix}{say_comparison(evaluation, comparison)}; a loss of {say_level(metric, margin)} is {shown}"
+    return holds, f"{prefix}{say_comparison(evaluation, comparison)}; a loss of {say_margin(metric, margin)} is {shown}"
 
 
-def _changes(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+def _changes(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, str]:
     comparison, prefix = _pair(clause, clause.metric, evaluation)
     if comparison is None:
-        return True, f"{prefix}, so that it is not excluded"
+        return None, prefix
     metric, margin = evaluation.metrics[clause.metric], clause.threshold or DEFAULT_MARGIN
     falls = clause.kind == "falls"
     worst = comparison.low if falls else comparison.high
     excluded = worst is not None and (worst > -margin if falls else worst < margin)
-    change = f"a {'fall' if falls else 'rise'} of {say_level(metric, margin)}"
+    change = f"a {'fall' if falls else 'rise'} of {say_margin(metric, margin)}"
     shown = "excluded" if excluded else "not excluded"
     return not excluded, f"{prefix}{say_comparison(evaluation, comparison)}; {change} is {shown}"
 
 
-def _level(clause: Clause, evaluation: EvaluationResult) -> tuple[bool, str]:
+def _level(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, str]:
     contender, metric = resolve(clause.contender, clause.metric, evaluation), evaluation.metrics[clause.metric]
     prefix = _which_prompt(clause, clause.metric, evaluation)
     if contender not in evaluation.contenders:
-        return False, f"{prefix}cannot be evaluated: {contender} was not evaluated"
+        return None, f"{prefix}cannot be evaluated: {contender} was not evaluated"
     estimate = estimate_of(evaluation, contender, metric.name)
     if estimate is None or estimate.value is None or clause.threshold is None:
         unscored = evaluation.contenders[contender].num_answers
-        return False, f"{prefix}cannot be evaluated: none of {contender}'s {unscored} answers could be scored"
+        return None, f"{prefix}cannot be evaluated: none of {contender}'s {unscored} answers could be scored"
     value = estimate.value
     holds = value >= clause.threshold if clause.kind == "at_least" else value <= clause.threshold
     return holds, f"{prefix}{contender} {say_estimate(estimate, digits=1)}; asked: {say_threshold(clause, metric)}"

@@ -109,13 +109,12 @@ def say_caveats(judging: JudgingResult) -> Iterator[str]:
     """What else is to be known of the judging."""
     if judging.num_unscored_ratings:
         yield f"{judging.num_unscored_ratings} ratings could not be scored"
-    if judging.one_order_only:
-        yield f"{judging.one_order_only} judgements are of a pair that was judged in one order only"
-    if judging.ties_of_equal_ratings is not None:
-        equal, ties = judging.ties_of_equal_ratings
+    if judging.equal_points:
+        equal, different = (judging.equal_points.get(f"tied, points {kind}", 0) for kind in ("equal", "different"))
+        decided = judging.equal_points.get("decided, points equal", 0)
         yield (
-            f"{equal} of {ties} ties are between answers with equal points, and {judging.decided_of_equal_ratings} "
-            "pairs with equal points were decided"
+            f"{equal} of {equal + different} ties are between answers with equal points, and {decided} pairs with equal"
+            " points were decided"
         )
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
-from relaytune.core.recipe import load_recipe, metrics_of, validate_recipe
+from relaytune.core.recipe import load_recipe, validate_recipe
 from relaytune.core.sections import BaseModelChoice, JsonCompletion
 
+JUDGING = {"judges": [{"model": "qwen3-32b", "base_url": "http://localhost:8000/v1"}]}
 WriteRecipe = Callable[[Path, dict[str, Any]], Path]
 
 
@@ -76,8 +76,8 @@ def test_a_folder_in_place_of_a_recipe_is_told_what_to_name(tmp_path: Path) -> N
         (b"name: a\ndata:\n  train: a\n  train: b\n", "key 'train' stands twice"),
         (b"1: a\n", "a key must be a text; put it in quotes"),
         (b"? [a]\n: b\n", "a key must be a text; put it in quotes"),
-        (b"- name\n", "a recipe is a mapping of keys; found list"),
-        (b"recipe.yaml\n", "a recipe is a mapping of keys; found str"),
+        (b"- name\n", "a mapping of keys is needed; found list"),
+        (b"recipe.yaml\n", "a mapping of keys is needed; found str"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_sentence(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -229,12 +229,127 @@ def test_a_rule_that_names_metrics_the_contract_has_not_is_refused(recipe_values
         "keep_when": ["tuned beats base on exact_match"],
         "discard_when": ["tuned rouge at most 0.2"],
     }
-    (problem,) = _problems(recipe_values)
-    assert problem == (
-        "decision: 'tuned beats base on exact_match' names exact_match; "
-        "'tuned rouge at most 0.2' names rouge; this contract has "
-        "parses, contract_pass, label_accuracy, likeliest_label_accuracy"
+    measured = (
+        "label_accuracy, likeliest_label_accuracy, parses, contract_pass, stopped, loops, repetition, refused, "
+        "abstained, general_right, general_nats"
     )
+    assert _problems(recipe_values) == (
+        f"decision: 'tuned beats base on exact_match' names exact_match; measured here: {measured}",
+        f"decision: 'tuned rouge at most 0.2' names rouge; measured here: {measured}",
+    )
+
+
+def test_a_rule_of_one_text_must_say_what_each_part_is(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "decision", "tuned beats base on label_accuracy")
+    (problem,) = _problems(recipe_values)
+    assert problem.startswith("decision: 'tuned beats base on label_accuracy': each part begins with 'keep when'")
+
+
+def test_every_metric_of_a_sentence_must_be_measured(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "decision.keep_when", ["tuned beats base on label_accuracy or clarity or parses or warmth"])
+    (problem,) = _problems(recipe_values)
+    assert "names clarity, warmth; measured here: " in problem
+    _set(recipe_values, "judging", {**JUDGING, "criteria": {"clarity": "is clear", "warmth": "is warm"}})
+    assert validate_recipe(recipe_values, "recipe.yaml").criteria.metrics["warmth"].kind == "mean"
+
+
+def test_a_preference_can_be_named_only_where_pairs_are_judged(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "decision.keep_when", ["tuned beats base on preference"])
+    assert "names preference" in _problems(recipe_values)[0]
+    _set(recipe_values, "judging", JUDGING)
+    validate_recipe(recipe_values, "recipe.yaml")
+    _set(recipe_values, "judging", {**JUDGING, "pairwise": False, "criteria": {"clarity": "is clear"}})
+    assert "names preference" in _problems(recipe_values)[0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "strangers"),
+    [
+        ("Tuned beats base on label_accuracy", "Tuned"),
+        ("gpt beats bases on label_accuracy", "gpt, bases"),
+        ("gpt label_accuracy at least 0.5", "gpt"),
+        ("tuned no worse than gpt on label_accuracy within 0.1", "gpt"),
+    ],
+)
+def test_a_contender_that_there_is_not_is_refused_with_those_that_there_are(
+    recipe_values: dict[str, Any], sentence: str, strangers: str
+) -> None:
+    _set(recipe_values, "decision.keep_when", [sentence])
+    known = "tuned, exported, few_shot, base, best_prompt"
+    assert _problems(recipe_values) == (f"decision: {sentence!r} names {strangers}; contenders: {known}",)
+
+
+def test_an_imported_contender_can_be_named_in_the_rule(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "decision.keep_when", ["tuned beats gpt on label_accuracy", "gpt parses at least 0.5"])
+    _set(recipe_values, "evaluation.imported", {"gpt": "gpt.jsonl"})
+    assert validate_recipe(recipe_values, "recipe.yaml").decision.keep_when[0].other == "gpt"
+
+
+@pytest.mark.parametrize("name", ["tuned", "base", "best_prompt", "GPT", "a-model", "4o", ""])
+def test_an_imported_contender_has_a_name_of_its_own_that_a_sentence_can_hold(
+    recipe_values: dict[str, Any], name: str
+) -> None:
+    _set(recipe_values, "evaluation.imported", {name: "answers.jsonl"})
+    (problem,) = _problems(recipe_values)
+    assert f"{name!r} cannot name a contender" in problem
+
+
+@pytest.mark.parametrize(
+    ("role", "sentence", "said"),
+    [
+        ("keep_when", "tuned label_accuracy at least 1.5", "a share lies between 0 and 1"),
+        ("keep_when", "tuned label_accuracy at least -0.1", "a share lies between 0 and 1"),
+        ("discard_when", "tuned preference at least 0.5", "a preference is of two contenders"),
+        ("keep_when", "tuned no worse than base on parses within 5", "5 points are 0.05"),
+        ("keep_when", "tuned no worse than base on preference within 5", "5 points are 0.05"),
+        ("never_when", "parses falls by more than 5", "5 points are 0.05"),
+        ("never_when", "general_nats rises", "'general_nats rises by more than 0.1'"),
+        ("never_when", "clarity falls", "'clarity falls by more than 0.1'"),
+    ],
+)
+def test_a_level_or_margin_that_no_value_can_have_is_refused(
+    recipe_values: dict[str, Any], role: str, sentence: str, said: str
+) -> None:
+    _set(recipe_values, "judging", {**JUDGING, "criteria": {"clarity": "is clear"}})
+    _set(recipe_values, f"decision.{role}", [sentence])
+    (problem,) = _problems(recipe_values)
+    assert problem.startswith(f"decision: {sentence!r}: ")
+    assert said in problem
+
+
+def test_levels_and_margins_of_means_are_in_their_own_unit(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "judging", {**JUDGING, "criteria": {"clarity": "is clear"}})
+    _set(recipe_values, "decision.keep_when", ["tuned clarity at least 3.5"])
+    _set(recipe_values, "decision.never_when", ["clarity falls by more than 1.5", "general_right falls"])
+    validate_recipe(recipe_values, "recipe.yaml")
+
+
+def test_the_rule_may_be_one_text(recipe_values: dict[str, Any]) -> None:
+    lists = validate_recipe(recipe_values, "recipe.yaml").decision
+    recipe_values["decision"] = (
+        "keep when tuned beats best prompt on label_accuracy and tuned contract_pass at least 0.9; "
+        "discard when tuned contract_pass at most 0.5"
+    )
+    recipe = validate_recipe(recipe_values, "recipe.yaml")
+    assert recipe.decision == lists
+    assert validate_recipe(json.loads(json.dumps(recipe.as_json())), "resolved").hash == recipe.hash
+
+
+def test_all_problems_of_a_recipe_are_told_at_once(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "training.learning_rte", 1e-4)
+    _set(recipe_values, "lora.rank", 0)
+    _set(recipe_values, "decision.keep_when", ["tuned beats base on rouge", "tuned parses at least 2"])
+    problems = _problems(recipe_values, ["nonsense"])
+    assert [problem.split(":")[0] for problem in problems] == [
+        "--set 'nonsense'", "lora.rank", "training.learning_rte", "decision", "decision",
+    ]  # fmt: skip
+
+
+def test_what_is_wrong_in_the_rule_itself_is_not_told_twice(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "lora.rank", 0)
+    _set(recipe_values, "decision.keep_when", ["tuned is better", "tuned beats base on rouge"])
+    problems = _problems(recipe_values)
+    assert [problem.split(":")[0] for problem in problems] == ["lora.rank", "decision.keep_when.0"]
 
 
 @pytest.mark.parametrize("value", [3, True, ["priority"]])
@@ -437,18 +552,3 @@ def test_any_changed_value_changes_the_hash(recipe_values: dict[str, Any]) -> No
     ]
     hashes = {validate_recipe(recipe_values, "recipe.yaml", changes).hash for changes in overrides}
     assert len(hashes) == len(overrides)
-
-
-@pytest.mark.parametrize(
-    ("contract", "metrics"),
-    [
-        ({"labels": ["a", "b"]}, ("contract_pass", "label_accuracy", "likeliest_label_accuracy")),
-        ({"json_schema": {}}, ("parses", "contract_pass", "exact_match")),
-        ({"regex": "a+"}, ("contract_pass", "exact_match")),
-        ({"free_text": "polite"}, ("contract_pass",)),
-    ],
-)
-def test_a_contract_allows_only_the_metrics_that_can_be_scored(
-    contract: dict[str, Any], metrics: tuple[str, ...]
-) -> None:
-    assert metrics_of(Contract.model_validate(contract)) == metrics

@@ -7,24 +7,33 @@ import pytest
 
 from relaytune.core.errors import DataError, RunError
 from relaytune.core.files import write_json, write_text
+from relaytune.core.metrics import Metric
 from relaytune.core.results import (
     ClauseResult,
     Comparison,
     ContenderResult,
     DataSize,
     Diagnosis,
+    Estimate,
     EvaluationResult,
     FewShotChoice,
     FewShotTrial,
+    Forgetting,
     Hardware,
+    HumanCorrection,
+    JudgingResult,
     ModelSize,
     Plan,
-    Rate,
+    PreferenceSummary,
+    RaterAgreement,
+    Share,
     TrainingResult,
     Verdict,
+    WinLoss,
     read_result,
     write_result,
 )
+from relaytune.core.statistics import Agreement, CorrectedMean
 
 PLAN = Plan(
     Hardware("cpu", "a laptop", 4, 0, 16, 9.5, 0, 120.25, {"float32": 210}),
@@ -61,29 +70,66 @@ SESSION = TrainingResult(
     supervised_text_shown=('{"priority": "low"}<|im_end|>',),
 )
 TRIAL = FewShotTrial(k=2, draw=0, example_ids=("a", "b"), rate=0.6, num_validation=40)
+SUMMARY = PreferenceSummary(
+    judge="a judge",
+    contender="tuned",
+    other="base",
+    result=WinLoss(30, 20, 10, 1 / 6, (-0.06, 0.38), 0.2),
+    num_inconsistent=6,
+    num_identical=4,
+    num_unscored=2,
+    unscored_reasons={"no verdict in the answer": 2},
+    consistency=Share(54, 60, 0.9, (0.8, 0.95)),
+    first_slot=Share(50, 100, 0.5, (0.4, 0.6)),
+    num_one_order=1,
+    longer_wins=Share(0, 0, None, None),
+    length_matched=WinLoss(3, 2, 1, None, None, 1.0),
+    refused="",
+)
+JUDGING = JudgingResult(
+    summaries=(SUMMARY,),
+    agreements=(RaterAgreement("a judge", "human:1", "tuned against base", Agreement(20, 0.8, 0.6, (0.2, 0.9))),),
+    corrections=(HumanCorrection("a judge", "preference", "tuned", 0.4, CorrectedMean(0.3, None, 20, 0.8)),),
+    num_unscored_ratings=0,
+    equal_points={"tied, points equal": 3, "tied, points different": 7},
+    stamps=("a judge is of the family of the base model",),
+)
 EVALUATION = EvaluationResult(
     main_metric="label_accuracy",
-    metrics=("label_accuracy",),
+    metrics={
+        "label_accuracy": Metric("label_accuracy", "share", "judgement", "right"),
+        "general_nats": Metric("general_nats", "mean", "forgetting", "nats", lower_is_better=True),
+        "preference": Metric("preference", "preference", "judge", "preferred"),
+    },
     num_held_out=100,
+    num_prompts=98,
     contenders={
         "tuned": ContenderResult(
             "tuned",
             {
-                "label_accuracy": Rate(80, 99, 1, 80 / 99, 0.72, 0.87),
-                "parses": Rate(0, 0, 100, None, None, None),
+                "label_accuracy": Estimate(80 / 99, 0.72, 0.87, 99, 1, 80),
+                "general_nats": Estimate(2.5, None, None, 10, 0),
+                "parses": Estimate(None, None, None, 0, 100, None),
             },
             num_answers=100,
             num_truncated=1,
             mean_num_tokens=21.5,
+            mean_num_characters=90.25,
             confusion={"low": {"low": 80, "(none)": 20}},
         )
     },
-    comparisons=(Comparison("label_accuracy", "tuned", "base", 99, 1, 50, 30, 5, 0.25, 0.13, 0.37, 2.2e-05),),
-    best_prompt={"label_accuracy": "few_shot"},
-    train_rate=None,
+    comparisons=(
+        Comparison("label_accuracy", "tuned", "base", 99, 1, 98, 30, 5, 50, 0.25, 0.13, 0.37, 2.2e-05, 4.4e-05),
+        Comparison("general_nats", "tuned", "base", 10, 0, 10, 5, 5, None, 0.1, None, None, 0.9, 0.9),
+    ),
+    best_prompt={"label_accuracy": "few_shot", "general_nats": "base", "preference": "base"},
+    train_estimate=None,
     num_train_answered=0,
     smallest_detectable_difference=0.12,
     few_shot=FewShotChoice("label_accuracy", (TRIAL,), TRIAL),
+    forgetting=Forgetting(100, 20),
+    judging=JUDGING,
+    notes={"sentence_bleu": "nrefs:1|case:mixed"},
 )
 VERDICT = Verdict(
     outcome="iterate",
@@ -106,7 +152,7 @@ VERDICT = Verdict(
         SESSION,
         EVALUATION,
         VERDICT,
-        replace(EVALUATION, few_shot=None, train_rate=Rate(1, 1, 0, 1.0, 0.2, 1.0)),
+        replace(EVALUATION, few_shot=None, judging=None, train_estimate=Estimate(1.0, None, None, 1, 0, 1)),
     ],
 )
 def test_a_result_read_back_is_the_result_written(tmp_path: Path, result: object) -> None:
@@ -150,3 +196,20 @@ def test_a_damaged_result_is_refused_with_what_to_do(tmp_path: Path) -> None:
     write_text(path, '{"hardware": ')
     with pytest.raises(DataError, match=r"plan\.json: not readable as JSON .* Delete it"):
         read_result(path, Plan)
+
+
+def test_a_preference_is_refused_where_every_judge_of_the_pair_is_whichever_way_round_it_is_asked() -> None:
+    unsure = replace(SUMMARY, refused="only 40% of pairs are judged alike in both orders")
+    refused = replace(EVALUATION, judging=replace(JUDGING, summaries=(unsure,)))
+    assert "a judge: only 40%" in refused.judging_refused("preference", "tuned", "base")
+    assert "a judge: only 40%" in refused.judging_refused("preference", "base", "tuned")
+    assert refused.judging_refused("label_accuracy", "tuned", "base") == ""
+    assert refused.judging_refused("preference", "tuned", "few_shot") == ""
+
+
+def test_a_preference_stands_where_one_judge_of_several_gives_a_verdict() -> None:
+    unsure = replace(SUMMARY, judge="another", refused="only 40% of pairs are judged alike in both orders")
+    both = replace(EVALUATION, judging=replace(JUDGING, summaries=(SUMMARY, unsure)))
+    assert both.judging_refused("preference", "tuned", "base") == ""
+    assert EVALUATION.judging_refused("preference", "tuned", "base") == ""
+    assert replace(EVALUATION, judging=None).judging_refused("preference", "tuned", "base") == ""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from relaytune.core.contract import Contract
 from relaytune.core.criteria import Criteria
 from relaytune.core.errors import RecipeError
 from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import Judging
-from relaytune.core.metrics import Metric
+from relaytune.core.metrics import Metric, metrics_of
 from relaytune.core.rule import BEST_PROMPT, Clause, DecisionRule
 from relaytune.core.sections import (
     CONTENDERS,
@@ -47,14 +47,6 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation.model_validate({})
     judging: Judging | None = None
     decision: DecisionRule
-
-    @model_validator(mode="after")
-    def _rule_fits(self) -> Self:
-        contenders = (*CONTENDERS, BEST_PROMPT, *self.evaluation.imported)
-        wrong = rule_problems(self.decision, self.criteria.metrics, contenders)
-        if wrong:
-            raise ValueError(f"decision: {'; '.join(wrong)}")
-        return self
 
     @property
     def criteria(self) -> Criteria:
@@ -92,6 +84,8 @@ def _threshold_faults(clause: Clause, metric: Metric) -> Iterator[str]:
         yield "a preference is of two contenders; write 'tuned beats base on preference'"
     elif clause.kind in ("at_least", "at_most") and metric.kind == "share" and not 0 <= (clause.threshold or 0) <= 1:
         yield "a share lies between 0 and 1"
+    elif clause.kind in ("no_worse", "falls", "rises") and metric.kind != "mean" and (clause.threshold or 0) >= 1:
+        yield f"{metric.name} is a share, so the margin is less than 1; 5 points are 0.05"
     elif clause.kind in ("falls", "rises") and clause.threshold is None and metric.kind == "mean":
         yield f"say by how much in the unit of {metric.name}: '{metric.name} {clause.kind} by more than 0.1'"
 
@@ -107,20 +101,47 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def validate_recipe(values: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
     """Check the values of a recipe; `where` names their file in messages. Raises as `load_recipe` does."""
-    return validate_section(Recipe, values, where, overrides)
+    return validate_section(Recipe, values, where, overrides, _rule_misfits)
 
 
-def validate_section(kind: type[Kind], values: Any, where: str, overrides: Sequence[str] = ()) -> Kind:
+class _Measured(BaseModel):
+    """The sections that a rule is read against; the others of a recipe do not count here."""
+
+    contract: Contract
+    evaluation: Evaluation = Evaluation.model_validate({})
+    judging: Judging | None = None
+    decision: DecisionRule
+
+
+def _rule_misfits(values: Mapping[str, Any]) -> list[str]:
+    try:
+        sections = _Measured.model_validate(values)
+    except ValidationError:
+        return []  # told with the other faults of these sections
+    metrics = metrics_of(sections.contract, sections.evaluation, sections.judging)
+    contenders = (*CONTENDERS, BEST_PROMPT, *sections.evaluation.imported)
+    return [f"decision: {problem}" for problem in rule_problems(sections.decision, metrics, contenders)]
+
+
+def validate_section(
+    kind: type[Kind],
+    values: Any,
+    where: str,
+    overrides: Sequence[str] = (),
+    further_problems: Callable[[Mapping[str, Any]], list[str]] = lambda _: [],
+) -> Kind:
     """Check values against a section, or a file of sections. Raises as `load_recipe` does."""
     if not isinstance(values, dict):
         raise RecipeError(where, [f"a mapping of keys is needed; found {type(values).__name__}"])
     values = copy.deepcopy(values)
     problems = [problem for override in overrides if (problem := _apply_override(values, override))]
+    section: Kind | None = None
     try:
         section = kind.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(where, [*problems, *_problems(error, kind)]) from error
-    if problems:
+        problems += _problems(error, kind)
+    problems += further_problems(values)
+    if section is None or problems:
         raise RecipeError(where, problems)
     return section
 

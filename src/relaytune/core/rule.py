@@ -17,7 +17,6 @@ The whole rule may be one text: `keep when … and …; never when … or …; d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +33,8 @@ _BEATS = re.compile(r"^(\w+) beats (\w+) on (\w+(?: or \w+)*)$")
 _NO_WORSE = re.compile(rf"^(\w+) (?:is )?no worse than (\w+) on (\w+) within {_NUMBER}$")
 _LEVEL = re.compile(rf"^(\w+) (\w+) at (least|most) {_NUMBER}$")
 _CHANGES = re.compile(rf"^(?:tuned )?(\w+(?: \w+)*?) (fall|rise)s?(?: by more than {_NUMBER})?$")
+_AND = re.compile(r"\s+and\s+")
+_OR = re.compile(r"\s+or\s+(?=\w+\s+(?!or\b)\w)")  # a word by itself is a further metric, no sentence
 
 ClauseKind = Literal["beats", "no_worse", "at_least", "at_most", "falls", "rises"]
 
@@ -154,11 +155,7 @@ def _lists_of(text: str) -> dict[str, list[str]]:
     Raises:
         ValueError: a part begins otherwise, or one beginning stands twice.
     """
-    glue: dict[str, Callable[[str], list[str]]] = {
-        "keep": lambda part: re.split(r"\s+and\s+", part),
-        "never": lambda part: re.split(r"\s+or\s+", part),
-        "discard": lambda part: re.split(r"\s+or\s+", part),
-    }
+    glue = {"keep": _AND, "never": _OR, "discard": _OR}
     lists: dict[str, list[str]] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = re.match(r"^(keep|never|discard) when\s+(.+)$", part, re.DOTALL)
@@ -167,5 +164,5 @@ def _lists_of(text: str) -> dict[str, list[str]]:
                 f"{part!r}: each part begins with 'keep when', 'never when' or 'discard when', each once, and parts "
                 "are set apart by semicolons"
             )
-        lists[f"{match[1]}_when"] = glue[match[1]](match[2])
+        lists[f"{match[1]}_when"] = glue[match[1]].split(match[2])
     return lists

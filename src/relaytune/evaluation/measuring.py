@@ -9,7 +9,7 @@ from relaytune.core.errors import MachineError
 from relaytune.core.records import Example, Generation, Score
 from relaytune.evaluation import traits
 from relaytune.evaluation.overlap import rouge_l, sentence_bleu
-from relaytune.evaluation.scoring import NO_REFERENCE, Value, by_id, score
+from relaytune.evaluation.scoring import NO_ANSWER, NO_REFERENCE, Value, by_id, score
 
 CUT_OFF = "cut off, and evaluation.exclude_truncated leaves such answers out"
 
@@ -35,9 +35,9 @@ def measure(
     answers = by_id(examples, generations, contender)
     scores = score(criteria.contract, examples, generations, contender) if criteria.contract else []
     scores += [
-        Score(id, contender, metric, *value)
-        for id, generation in answers.items()
-        for metric, value in _style(generation).items()
+        Score(example.id, contender, metric, *value)
+        for example in examples
+        for metric, value in _style(answers.get(example.id)).items()
     ]
     overlaps, notes = _overlaps(criteria, examples, answers, contender)
     scores += overlaps
@@ -52,7 +52,9 @@ def measure(
     return scores, notes
 
 
-def _style(generation: Generation) -> dict[str, Value]:
+def _style(generation: Generation | None) -> dict[str, Value]:
+    if generation is None:
+        return dict.fromkeys(("stopped", *_OF_TEXT), (None, NO_ANSWER))
     ended: Value = (None, "not recorded") if generation.finish_reason == "unknown" else traits.stopped(generation)
     return {"stopped": ended} | {name: trait(generation.completion) for name, trait in _OF_TEXT.items()}
 
@@ -79,11 +81,14 @@ def _overlaps(
     if "reference_nats" in wanted:
         found["reference_nats"] = [_nats_per_token(generation) for _, generation in pairs]
     reasons = {"reference_nats": "the reference's probability was not saved"}
-    return [
+    scores = [
         Score(example.id, contender, name, value, "" if value is not None else reasons.get(name, NO_REFERENCE))
         for name, values in found.items()
         for (example, _), value in zip(pairs, values, strict=True)
-    ], notes
+    ]
+    unanswered = [example for example in examples if example.id not in answers]
+    scores += [Score(example.id, contender, name, None, NO_ANSWER) for name in found for example in unanswered]
+    return scores, notes
 
 
 def _nats_per_token(generation: Generation) -> float | None:

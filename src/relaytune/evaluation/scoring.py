@@ -17,6 +17,7 @@ from relaytune.core.records import Example, Generation, Score
 Value = tuple[float | None, str]
 
 NO_REFERENCE = "the row has no reference"
+NO_ANSWER = "no answer"
 
 
 def score(
@@ -60,7 +61,7 @@ def by_id(examples: Sequence[Example], generations: Iterable[Generation], conten
 def _values(contract: Contract, example: Example, generation: Generation | None) -> dict[str, Value]:
     metrics = contract_metrics(contract)
     if generation is None:
-        return dict.fromkeys(metrics, (None, "no answer"))
+        return dict.fromkeys(metrics, (None, NO_ANSWER))
     answer = read_answer(contract, generation.completion)
     expected = read_answer(contract, example.completion)
     values: dict[str, Value] = {}

@@ -14,6 +14,7 @@ from relaytune.core.results import EvaluationResult, Plan, read_result, write_re
 from relaytune.core.run_folder import now
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import judge_stage
 from relaytune.pipeline.scoring import PROMPTS, score_stage
 from relaytune.pipeline.standing import refuse_outdated
 
@@ -25,6 +26,7 @@ def evaluate_prompts_stage(job: Job) -> EvaluationResult:
     job.make(job.stage("base", answering), lambda: _answer_base(job), _device(job))
     shown = inputs(job, "training rows", "validation rows", "few_shot settings", "seed")
     job.make(job.stage("few_shot", {**answering, **shown}), lambda: _answer_few_shot(job), _device(job))
+    _import_answers(job)
     return score_stage(job, with_tuned=False)
 
 
@@ -34,6 +36,20 @@ def evaluate_tuned_stage(job: Job) -> EvaluationResult:
     store_rule(job)
     stage = job.stage("tuned", {**inputs(job, "training rows", "adapter"), **_answering(job)})
     job.make(stage, lambda: _answer_tuned(job), _device(job))
+    judge_stage(job)
+    return score_stage(job, with_tuned=True)
+
+
+def judge_and_score(job: Job) -> EvaluationResult:
+    """Judge the answers that are there, and score everything anew.
+
+    Raises:
+        RunError: the recipe names no judge, or tuned has not answered yet.
+    """
+    if job.recipe.judging is None:
+        raise RunError(f"{job.recipe_path}: names no judge; add a section `judging`, e.g. judging: {{judges: [...]}}")
+    refuse_outdated(job, "tuned")
+    judge_stage(job)
     return score_stage(job, with_tuned=True)
 
 
@@ -93,6 +109,22 @@ def _answer_few_shot(job: Job) -> Sequence[Path]:
     write_generations(job.run.generation("few_shot"), generations)
     _count_look(job, "few_shot")
     return [job.run.few_shot_choice, job.run.generation("few_shot")]
+
+
+def _import_answers(job: Job) -> None:
+    """Answers that were made elsewhere, as the recipe names them, become contenders."""
+    if not job.recipe.evaluation.imported:
+        return
+
+    def work() -> Sequence[Path]:
+        from relaytune.comparing.reading import read_for_rows
+
+        held_out = read_examples(job.run.held_out)
+        for name, file in job.recipe.evaluation.imported.items():
+            write_generations(job.run.generation(name), read_for_rows(job.recipe_path.parent / file, held_out))
+        return [job.run.generation(name) for name in job.recipe.evaluation.imported]
+
+    job.make(job.stage("imported", inputs(job, "held-out rows", "imported files")), work)
 
 
 def _answer_tuned(job: Job) -> Sequence[Path]:

@@ -27,8 +27,8 @@ def refuse_related_judges(job: Job) -> tuple[str, ...]:
     """
     if job.recipe.judging is None:
         return ()
-    where, names = str(job.recipe_path), [job.recipe.base_model.name]
-    return check_families(job.recipe.judging, names[0], job.recipe.data.generator, where)
+    recipe, where = job.recipe, str(job.recipe_path)
+    return check_families(job.recipe.judging, recipe.base_model.name, recipe.data.generator, where)
 
 
 def judge_stage(job: Job) -> None:
@@ -43,9 +43,7 @@ def judge_stage(job: Job) -> None:
         return
     refuse_related_judges(job)
     names = contenders_answered(job)
-    made_from = inputs(job, "held-out rows", "judging", *(f"{name} answers" for name in names))
-    if judging.human_labels:
-        made_from |= inputs(job, "human labels")
+    made_from = inputs(job, "held-out rows", "judging", "human labels", *(f"{name} answers" for name in names))
     job.make(job.stage("judge", made_from), lambda: _judge(job, names))
 
 
@@ -57,7 +55,7 @@ def contenders_answered(job: Job) -> list[str]:
 
 def _judge(job: Job, names: Sequence[str]) -> Sequence[Path]:
     from relaytune.evaluation.judging.asking import ask_judge
-    from relaytune.evaluation.judging.people import read_human_labels
+    from relaytune.evaluation.judging.human_labels import read_human_labels
 
     judging, where = job.recipe.judging, str(job.recipe_path)
     assert judging is not None
@@ -76,7 +74,8 @@ def _judge(job: Job, names: Sequence[str]) -> Sequence[Path]:
             job.screen.say(f"  {kind} in the answers shown, made harmless: {count}")
     if judging.human_labels:
         labels = job.recipe_path.parent / judging.human_labels
-        people = read_human_labels(labels, held_out, judging, list(names))
+        ids = {example.id for example in held_out}
+        people = read_human_labels(labels, ids, names, judging.criteria, judging.scale)
         judgements += people.judgements
         ratings += people.ratings
     write_judgements(job.run.judgements, judgements)

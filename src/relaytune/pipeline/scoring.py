@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relaytune.core.files import read_json, write_jsonl
-from relaytune.core.records import Example, as_json, read_examples, read_generations
+from relaytune.core.judging import Judging
+from relaytune.core.records import (
+    Example,
+    as_json,
+    read_examples,
+    read_generations,
+    read_judgements,
+    read_ratings,
+)
 from relaytune.core.results import EvaluationResult, FewShotChoice, read_result, write_result
 from relaytune.evidence import say_estimate
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import refuse_related_judges
+
+if TYPE_CHECKING:
+    from relaytune.evaluation.summary import Evidence
 
 PROMPTS = ("base", "few_shot")
 
@@ -26,6 +39,8 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
     ]
     answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
     made_from = inputs(job, *answers, "few_shot choice", "contract", "scorers", "main metric")
+    if with_tuned and job.recipe.judging:
+        made_from |= inputs(job, "judging", "judgements", "ratings")
     evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
     stage = job.stage("score" if with_tuned else "score_prompts", made_from)
     job.make(stage, lambda: _score(job, names, evaluation_path, with_tuned=with_tuned))
@@ -44,6 +59,8 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
     fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
     by_id: dict[str, Example] = {example.id: example for example in read_examples(run.train)} if fit else {}
     evidence = measure_answers(criteria, held_out, generations, [by_id[answer.id] for answer in fit], fit)
+    if with_tuned and job.recipe.judging:
+        evidence = _with_judging(job, job.recipe.judging, evidence)
     chosen = read_json(run.few_shot_choice)
     few_shot = read_result(run.few_shot_choice, FewShotChoice) if chosen else None
     result = summarize(criteria, replace(evidence, few_shot=few_shot))
@@ -52,6 +69,23 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
         return [path]
     write_jsonl(run.scores, (as_json(row) for row in evidence.scores))
     return [path, run.scores]
+
+
+def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.judging.conclusion import conclude_judging
+    from relaytune.evaluation.summary import clusters_of
+
+    said = conclude_judging(
+        judging,
+        evidence.held_out,
+        {name: {row.id: row.completion for row in rows} for name, rows in evidence.generations.items()},
+        read_judgements(job.run.judgements),
+        read_ratings(job.run.ratings),
+        clusters_of(evidence.held_out),
+        refuse_related_judges(job),
+    )
+    scores = [*evidence.scores, *said.scores]
+    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)
 
 
 def contender_lines(result: EvaluationResult) -> list[str]:

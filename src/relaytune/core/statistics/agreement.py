@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from relaytune.core.statistics.clusters import count_clusters, effective_size
 from relaytune.core.statistics.shares import wilson
 
-MIN_CLUSTERS_FOR_KAPPA = 20
+MIN_CLUSTERS_FOR_KAPPA = 20  # the fewest at which the coverage was measured and held
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ class CallLog:
     def _read(self) -> None:
         for number, row in enumerate(read_jsonl(self._path, may_be_cut=True), start=1):
             try:
-                self._completions[row.pop("key")] = Completion(**row)
+                key = row.pop("key")
+                self._completions[key] = Completion(**row)
             except (KeyError, TypeError) as error:
                 raise JudgeError(
                     f"{self._path}:{number}: not a line of a log of judge's calls ({error}). Move the file away; "

@@ -39,12 +39,7 @@ class _Fault(Exception):
 class JudgeServer:
     """Asks one judge; may be used from several threads. `on_retry` is called by one of them at a time."""
 
-    def __init__(
-        self,
-        judge: JudgeChoice,
-        on_retry: Callable[[str], None] = lambda _: None,
-        first_wait_seconds: float = FIRST_WAIT_SECONDS,
-    ) -> None:
+    def __init__(self, judge: JudgeChoice, on_retry: Callable[[str], None] = lambda _: None) -> None:
         """Raises JudgeError where the variable of the key is not set."""
         require("httpx", extra="eval")
         import httpx
@@ -54,7 +49,6 @@ class JudgeServer:
         self._url = f"{judge.base_url}/chat/completions"
         self._key = _key(judge)
         self._on_retry = on_retry
-        self._first_wait_seconds = first_wait_seconds
         self._stopped = threading.Event()
         self._turn = threading.Lock()
         self._next_turn = 0.0
@@ -75,7 +69,7 @@ class JudgeServer:
         Raises:
             JudgeError: the key, the model or the address is wrong, or the server stays away.
         """
-        wait = self._first_wait_seconds
+        wait = FIRST_WAIT_SECONDS
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return self._try(messages)
