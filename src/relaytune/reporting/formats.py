@@ -66,9 +66,9 @@ def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def signed_mean(value: float) -> str:
-    """Two decimals, with its sign."""
-    return f"{value:+.2f}".replace("-", "−")
+def two_decimals(value: float) -> str:
+    """Two decimals; a true minus sign."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:
