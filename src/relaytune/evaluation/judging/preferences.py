@@ -88,6 +88,7 @@ class PreferenceSummary:
     first_slot: Share  # verdicts for the answer shown first, of pairs that both orders decided; 0.5 has no bias
     longer_wins: Share  # of decided pairs whose answers differ in length
     length_matched: WinLoss  # of pairs with answers of about the same length
+    caution: str  # that the preference may be one for length; empty where nothing says so
     refused: str  # why no verdict is stated; empty where one is
 
     @property
@@ -141,22 +142,25 @@ def summarize_preferences(
     """
     scored = {id: verdict for id, verdict in verdicts.items() if verdict.preference is not None}
     preferences = {id: verdict.preference or 0 for id, verdict in scored.items()}
+    result = win_loss(preferences, clusters)
     matched = {id: value for id, value in preferences.items() if _lengths_match(*lengths[id])}
+    length_matched, longer_wins = win_loss(matched, clusters), _longer_wins(preferences, lengths, clusters)
     asked = {id: verdict for id, verdict in scored.items() if verdict.reason != IDENTICAL}
     consistency = _share({id: verdict.consistent for id, verdict in asked.items()}, clusters)
     return PreferenceSummary(
         judge,
         contender,
         other,
-        result=win_loss(preferences, clusters),
+        result=result,
         num_inconsistent=sum(not verdict.consistent for verdict in scored.values()),
         num_identical=len(scored) - len(asked),
         num_unscored=len(verdicts) - len(scored),
         unscored_reasons=dict(Counter(row.reason for row in verdicts.values() if row.preference is None)),
         consistency=consistency,
         first_slot=_first_slot(asked, clusters),
-        longer_wins=_longer_wins(preferences, lengths, clusters),
-        length_matched=win_loss(matched, clusters),
+        longer_wins=longer_wins,
+        length_matched=length_matched,
+        caution=_length_caution(result, longer_wins, length_matched),
         refused=_refusal(judge, consistency, min_consistency),
     )
 
@@ -202,6 +206,19 @@ def _refusal(judge: str, consistency: Share, min_consistency: float) -> str:
     return (
         f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "
         "this judge says too often"
+    )
+
+
+def _length_caution(result: WinLoss, longer_wins: Share, length_matched: WinLoss) -> str:
+    """A difference that is shown, mostly by longer answers, and not by answers of one length."""
+    if result.p_value > 0.05 or longer_wins.interval is None or longer_wins.interval[0] <= 0.5:
+        return ""
+    if length_matched.p_value <= 0.05 and (length_matched.difference or 0) * (result.difference or 0) > 0:
+        return ""
+    return (
+        f"the longer answer wins {longer_wins.share:.0%} of {longer_wins.total} decided pairs, and pairs of about one "
+        f"length show no difference ({length_matched.wins} won, {length_matched.losses} lost): this may be a "
+        "preference for length"
     )
 
 
