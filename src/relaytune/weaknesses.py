@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult, PreferenceSummary
+from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult
 from relaytune.core.statistics import smallest_detectable_win_share
 from relaytune.testimony import is_person, say_share
 
@@ -78,9 +78,8 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
         bias = row.first_slot
         if bias.interval and not bias.interval[0] <= 0.5 <= bias.interval[1]:
             yield f"{pair} prefers the {'first' if (bias.share or 0) > 0.5 else 'second'} place: {say_share(bias)}"
-        longer = row.longer_wins
-        if longer.interval and longer.interval[0] > 0.5:
-            yield f"{pair} prefers the longer answer: {say_share(longer)}; {_of_equal_length(row)}"
+        if row.caution:
+            yield f"{pair}: {row.caution}"
     yield from _equal_points(judging)
 
 
@@ -91,11 +90,6 @@ def _few_judged_prompts(evaluation: EvaluationResult) -> Iterator[str]:
     else:
         ratio = f"{100 * share:.0f}:{100 - 100 * share:.0f}"
         yield f"{prompts} prompts without ties show a preference of {ratio} and above with 80% power; ties cost more"
-
-
-def _of_equal_length(row: PreferenceSummary) -> str:
-    same = row.length_matched
-    return f"of answers of about one length {row.contender} wins {same.wins}, loses {same.losses}, ties {same.ties}"
 
 
 def _equal_points(judging: JudgingResult) -> Iterator[str]:
