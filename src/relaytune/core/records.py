@@ -49,6 +49,10 @@ class Generation:
     num_tokens: int
     # log-probability of each allowed label, in nats; None where the contract has no labels to compare
     label_log_probs: Mapping[str, float] | None = None
+    # of the row's own completion behind the same messages, in nats, the end of turn included, and its tokens
+    reference_log_prob: float | None = None
+    reference_tokens: int | None = None
+    seed: int | None = None  # of the sampling; None: greedy
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def write_generations(path: Path, generations: Iterable[Generation]) -> None:
 
 
 def read_generations(path: Path) -> list[Generation]:
-    """Read generations, ours or another tool's (which have no label probabilities).
+    """Read generations, ours or another tool's (which have no probabilities).
 
     Raises:
         DataError: a row lacks a field.
@@ -109,6 +113,9 @@ def read_generations(path: Path) -> list[Generation]:
             row["finish_reason"],
             row["num_tokens"],
             row.get("label_log_probs"),
+            row.get("reference_log_prob"),
+            row.get("reference_tokens"),
+            row.get("seed"),
         )
         for row in _rows_with(("id", "messages", "completion", "finish_reason", "num_tokens"), path)
     ]
