@@ -9,7 +9,7 @@ from relaytune.evaluation.general import Question, as_examples, forgetting, is_r
 RIGHT = {
     "fact-01": "The capital of France is Paris.",
     "fact-06": "Water is H2O.",
-    "arithmetic-08": "144 divided by 12 is 12.",
+    "arithmetic-08": "96 divided by 8 is 12.",
     "arithmetic-09": "0.9",
     "language-07": "She doesn't like apples.",
     "instruction-02": "RIVER",
@@ -52,7 +52,7 @@ def test_a_wrong_answer_is_wrong_and_says_what_was_sought(id: str) -> None:
 def test_no_question_is_answered_by_itself_or_by_nothing() -> None:
     general = load_general()
     assert (len(general.questions), len(general.texts)) == (60, 20)
-    assert len({each.id for each in (*general.questions, *general.texts)}) == 80
+    assert len({each.id for each in general.questions} | {each.id for each in general.texts}) == 80
     for each in general.questions:
         assert is_right(each, "")[0] == 0
     # a choice names its answers, so repeating such a question may hold the right one

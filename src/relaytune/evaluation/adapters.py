@@ -36,7 +36,6 @@ def adapter_on(model: Any, adapter: Path) -> Iterator[None]:
         yield
     finally:
         wrapped.unload()
-        del model.peft_config
 
 
 def _beside(layer: Any, x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Encoder:
         """
         from transformers import AutoModel, AutoTokenizer
 
-        choice = BaseModelChoice(name=name)
+        choice = BaseModelChoice(name=name, sha256=None)
         folder = find_model(choice, tell)
         if name == DEFAULT_ENCODER and folder.fingerprint != DEFAULT_FINGERPRINT:
             raise ModelError(

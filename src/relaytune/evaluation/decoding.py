@@ -63,7 +63,7 @@ class Sampling:
         sums_NV = probs_NV.cumsum(-1)
         random_N = torch.tensor([self._uniform(*row) for row in rows], dtype=torch.double, device=logits_NV.device)
         tokens_N1 = torch.searchsorted(sums_NV, (random_N * sums_NV[:, -1])[:, None], right=True)
-        return tokens_N1[:, 0].tolist()  # type: ignore[no-any-return]
+        return tokens_N1[:, 0].tolist()
 
     def _uniform(self, name: str, place: int) -> float:
         """In [0, 1)."""

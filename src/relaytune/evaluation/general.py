@@ -16,7 +16,8 @@ from importlib.resources import as_file, files
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_jsonl
 from relaytune.core.records import Example, Generation
-from relaytune.evaluation.perplexity import Value, reference_nats_per_token
+from relaytune.evaluation.perplexity import reference_nats_per_token
+from relaytune.evaluation.traits import Value
 
 MAX_NEW_TOKENS = 48  # for a question: all of them have short answers
 
@@ -88,7 +89,7 @@ def forgetting(before: Sequence[Generation], after: Sequence[Generation]) -> For
         RunError: rows of the two are of other items than the set has, as when they were made by another version.
     """
     general = load_general()
-    known = {each.id for each in (*general.questions, *general.texts)}
+    known = {each.id for each in general.questions} | {each.id for each in general.texts}
     for name, rows in (("before", before), ("after", after)):
         if unknown := sorted({row.id for row in rows} - known):
             raise RunError(

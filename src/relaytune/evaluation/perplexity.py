@@ -9,9 +9,7 @@ import math
 from collections.abc import Iterable
 
 from relaytune.core.records import Generation
-
-# a score's value (None: unscored) and the reason
-Value = tuple[float | None, str]
+from relaytune.evaluation.traits import Value
 
 
 def reference_nats_per_token(generation: Generation) -> Value:
