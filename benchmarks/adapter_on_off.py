@@ -3,24 +3,26 @@
     python benchmarks/adapter_on_off.py
 
 The tickets recipe's LoRA settings with random weights, on the base model; the same prompts, greedy, without a stop.
-Beside them means PEFT's own forward pass, and relaytune's fused one (training/lora.py). The sides take turns; the best
+Beside them means PEFT's own forward pass, and relaytune's (evaluation/adapters.py). The sides take turns; the best
 turn of each counts, in seconds of the processor, so that other programs on the machine matter less.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 
 from relaytune.core.model import find_model, load_model
 from relaytune.core.recipe import load_recipe
+from relaytune.evaluation.adapters import adapter_on
 from relaytune.evaluation.decoding import decode
-from relaytune.training.lora import add_lora
 
 RECIPE = Path("examples/tickets/recipe.yaml")
 
@@ -39,12 +41,16 @@ def main() -> None:
     settings = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.target_modules), init_lora_weights=False
     )
-    merged = get_peft_model(load_model(folder, "cpu"), settings).merge_and_unload()
-    sides: dict[str, Any] = {
-        "merged": merged,
-        "beside, PEFT": get_peft_model(load_model(folder, "cpu"), settings).get_base_model(),
-        "beside, fused": add_lora(load_model(folder, "cpu"), lora, "base", 0).get_base_model(),
-    }
+    peft = get_peft_model(load_model(folder, "cpu"), settings)
+    with tempfile.TemporaryDirectory() as adapter, ExitStack() as stack:
+        peft.save_pretrained(adapter)
+        beside = load_model(folder, "cpu")
+        stack.enter_context(adapter_on(beside, Path(adapter)))
+        merged = PeftModel.from_pretrained(load_model(folder, "cpu"), adapter).merge_and_unload()
+        compare({"merged": merged, "beside, PEFT": peft.get_base_model(), "beside, ours": beside}, arguments)
+
+
+def compare(sides: dict[str, Any], arguments: argparse.Namespace) -> None:
     prompts = [[1, 100 + at, *range(500, 560)] for at in range(arguments.prompts)]
 
     def turn(model: Any) -> float:
@@ -56,7 +62,7 @@ def main() -> None:
     for _ in range(arguments.turns):
         for name, model in sides.items():
             best[name] = min(best[name], turn(model))
-    print(f"{arguments.prompts} prompts, {arguments.tokens} tokens each; rank {lora.rank}; {arguments.threads} threads")
+    print(f"{arguments.prompts} prompts, {arguments.tokens} tokens each; {arguments.threads} threads")
     for name, seconds in best.items():
         print(f"  {name:14} {seconds:6.2f} s  {seconds / best['merged']:.2f} times the time of merged")
 

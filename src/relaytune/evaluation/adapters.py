@@ -1,7 +1,7 @@
 """An adapter beside the weights of a loaded base model, for as long as it is needed.
 
-Merged into the weights it would be faster by a twentieth on a CPU (benchmarks/adapter_on_off.py), but could not be
-taken off again without a trace, and base and tuned would each need a load.
+Merged into the weights it would hardly be faster on a CPU (benchmarks/adapter_on_off.py), and could not be taken off
+again without a trace: base and tuned would each need a load.
 """
 
 from __future__ import annotations
