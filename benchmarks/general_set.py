@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--answers", action="store_true")
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe)
-    answerer = Answerer.load(recipe, find_model(recipe.base_model, print), None, "cpu", Screen.silent())
+    answerer = Answerer.load(recipe, find_model(recipe.base_model, print), "cpu", Screen.silent())
     rows = {row.id: row for row in answerer.answer_general("general")}
     by_kind: dict[str, list[float]] = defaultdict(list)
     for question in load_general().questions:

@@ -4,7 +4,7 @@ import pytest
 
 from relaytune.core.errors import RunError
 from relaytune.core.records import Generation
-from relaytune.evaluation.general import Question, as_examples, forgetting, is_right, load_general
+from relaytune.evaluation.general import Question, as_examples, is_right, load_general, score_general
 
 RIGHT = {
     "fact-01": "The capital of France is Paris.",
@@ -70,14 +70,17 @@ def _rows(answer: str, nats: float) -> list[Generation]:
     return [Generation("fact-01", (), answer, "stop", 3), text]
 
 
-def test_forgetting_sets_both_sides_beside_each_other_item_by_item() -> None:
-    lost = forgetting(_rows("Paris", 2.5), _rows("refund", 4.0))
-    assert (lost.right_before["fact-01"], lost.right_after["fact-01"]) == (1, 0)
-    assert (lost.nats_per_token_before["text-01"], lost.nats_per_token_after["text-01"]) == (2.5, 4.0)
-    assert lost.right_before.keys() == by_id().keys()
-    assert (lost.right_after["fact-02"], lost.nats_per_token_after["text-02"]) == (None, None)
+def test_every_item_gets_a_score_and_what_was_not_answered_is_unscored() -> None:
+    scores = {(row.scorer, row.id): row.value for row in score_general(_rows("Paris", 2.5), "base")}
+    assert scores["general_right", "fact-01"] == 1
+    assert scores["general_nats", "text-01"] == 2.5
+    assert len(scores) == 80
+    assert scores["general_right", "fact-02"] is None
+    assert scores["general_nats", "text-02"] is None
+    wrong = {row.id: row.value for row in score_general(_rows("refund", 4.0), "tuned")}
+    assert wrong["fact-01"] == 0
 
 
 def test_answers_to_another_set_are_refused() -> None:
-    with pytest.raises(RunError, match="answers after: 1 of items that this version"):
-        forgetting(_rows("Paris", 2), [Generation("fact-99", (), "x", "stop", 1)])
+    with pytest.raises(RunError, match="answers of tuned: 1 of items that this version"):
+        score_general([Generation("fact-99", (), "x", "stop", 1)], "tuned")

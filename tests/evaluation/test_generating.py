@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 
-from relaytune.core.model import find_model
+from relaytune.core.model import find_model, load_model
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.records import Example, read_generations, write_generations
 from relaytune.core.screen import Screen
@@ -33,7 +35,7 @@ def answerer() -> Answerer:
         "decision": {"keep_when": ["tuned contract_pass at least 0.5"]},
     }
     recipe: Recipe = validate_recipe(values, "recipe.yaml")
-    return Answerer.load(recipe, find_model(recipe.base_model), None, "cpu", Screen.silent())
+    return Answerer.load(recipe, find_model(recipe.base_model), "cpu", Screen.silent())
 
 
 def texts(answerer: Answerer, **how: Any) -> list[str]:
@@ -44,10 +46,6 @@ def texts(answerer: Answerer, **how: Any) -> list[str]:
 
 def make_adapter(answerer: Answerer, folder: Path) -> None:
     """An adapter whose weights are random and large enough to be heard."""
-    from peft import LoraConfig, get_peft_model
-
-    from relaytune.core.model import load_model
-
     torch.manual_seed(0)
     settings = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
     get_peft_model(load_model(find_model(answerer.recipe.base_model), "cpu"), settings).save_pretrained(folder)
@@ -69,9 +67,10 @@ def test_the_base_model_answers_as_before_once_an_adapter_is_off_again(answerer:
 
 def test_an_adapter_beside_the_weights_computes_what_a_merged_one_does(answerer: Answerer, tmp_path: Path) -> None:
     make_adapter(answerer, tmp_path)
-    merged = Answerer.load(
-        answerer.recipe, find_model(answerer.recipe.base_model), tmp_path, "cpu", Screen.silent()
-    ).answer(EXAMPLES, "merged", references=True)
+    base = load_model(find_model(answerer.recipe.base_model), "cpu")
+    merged = replace(answerer, model=PeftModel.from_pretrained(base, tmp_path).merge_and_unload().eval()).answer(
+        EXAMPLES, "merged", references=True
+    )
     with answerer.adapted(tmp_path):
         beside = answerer.answer(EXAMPLES, "beside", references=True)
     assert merged is not None

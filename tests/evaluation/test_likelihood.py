@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from relaytune.core.model import find_model, load_model, load_template
-from relaytune.core.sections import BaseModelChoice
 from relaytune.core.records import Example
+from relaytune.core.sections import BaseModelChoice
 from relaytune.evaluation import likelihood
 from relaytune.evaluation.likelihood import completion_log_probs
 from small_model import random_examples, small_llama

@@ -17,7 +17,8 @@ from relaytune.reporting import write_report
 
 SECTIONS = (
     "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion",
-    "gap", "few-shot", "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance", "reproduce",
+    "gap", "few-shot", "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance",
+    "reproduce",
 )  # fmt: skip
 
 

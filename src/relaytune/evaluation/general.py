@@ -8,14 +8,14 @@ compared. It is small: it shows that much was lost, not that nothing was.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_jsonl
-from relaytune.core.records import Example, Generation
+from relaytune.core.records import Example, Generation, Score
 from relaytune.evaluation.perplexity import reference_nats_per_token
 from relaytune.evaluation.traits import Value
 
@@ -47,18 +47,6 @@ class GeneralSet:
     texts: tuple[Text, ...]
 
 
-@dataclass(frozen=True)
-class Forgetting:
-    """By item, before and after. An answer is 1 (right), 0 (wrong) or None (no answer). Texts are in nats per token,
-    where lower is better, or None where nothing was saved.
-    """
-
-    right_before: Mapping[str, float | None]
-    right_after: Mapping[str, float | None]
-    nats_per_token_before: Mapping[str, float | None]
-    nats_per_token_after: Mapping[str, float | None]
-
-
 @cache
 def load_general() -> GeneralSet:
     """The set that comes with relaytune."""
@@ -82,30 +70,36 @@ def is_right(question: Question, answer: str) -> Value:
     return 0.0, f"nothing that matches {question.accept}"
 
 
-def forgetting(before: Sequence[Generation], after: Sequence[Generation]) -> Forgetting:
-    """What the saved answers and likelihoods of two contenders say, item by item.
+def score_general(rows: Sequence[Generation], contender: str) -> list[Score]:
+    """One score for each question (general_right) and each text (general_nats) of a contender's saved answers.
 
     Raises:
-        RunError: rows of the two are of other items than the set has, as when they were made by another version.
+        RunError: a row is of another item than the set has, as when it was made by another version.
     """
     general = load_general()
+    by_id = {row.id: row for row in rows}
     known = {each.id for each in general.questions} | {each.id for each in general.texts}
-    for name, rows in (("before", before), ("after", after)):
-        if unknown := sorted({row.id for row in rows} - known):
-            raise RunError(
-                f"general set, answers {name}: {len(unknown)} of items that this version of relaytune does not have: "
-                f"{', '.join(unknown[:5])}. Delete the file and answer the set again."
-            )
-    sides = [{row.id: row for row in rows} for rows in (before, after)]
-    right = [
-        {
-            each.id: is_right(each, side[each.id].completion)[0] if each.id in side else None
+    unknown = sorted(by_id.keys() - known)
+    if unknown:
+        raise RunError(
+            f"general set, answers of {contender}: {len(unknown)} of items that this version of relaytune does not "
+            f"have: {', '.join(unknown[:5])}. Delete the file and answer the set again."
+        )
+    missing: Value = (None, "no answer")
+    return [
+        *(
+            Score(each.id, contender, "general_right", *(is_right(each, by_id[each.id].completion)))
+            if each.id in by_id
+            else Score(each.id, contender, "general_right", *missing)
             for each in general.questions
-        }
-        for side in sides
+        ),
+        *(
+            Score(
+                each.id,
+                contender,
+                "general_nats",
+                *(reference_nats_per_token(by_id[each.id]) if each.id in by_id else missing),
+            )
+            for each in general.texts
+        ),
     ]
-    nats = [
-        {each.id: reference_nats_per_token(side[each.id])[0] if each.id in side else None for each in general.texts}
-        for side in sides
-    ]
-    return Forgetting(*right, *nats)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,15 +33,9 @@ class Answerer:
     screen: Screen
 
     @staticmethod
-    def load(recipe: Recipe, folder: ModelFolder, adapter: Path | None, device: str, screen: Screen) -> Answerer:
-        """The base model, with an adapter merged into its float32 weights if one is given."""
+    def load(recipe: Recipe, folder: ModelFolder, device: str, screen: Screen) -> Answerer:
+        """The base model."""
         model = load_model(folder, device)
-        if adapter is not None:
-            from peft import PeftModel
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # peft calls what transformers renames
-                model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         context_tokens = int(load_config(folder).get("max_position_embeddings", 1 << 30))
         return Answerer(recipe, model.eval(), load_template(folder), context_tokens, screen)
 
