@@ -84,7 +84,7 @@ def main() -> None:
         print(f"\nTruth: {name}\n")
         print(
             "| bias | plain | ours | ours, decided | ours, lengths matched, decided | ours and 60 human labels "
-            "| consistency | unscored | refused | ours states a false difference |"
+            "| consistency | unscored | refused | ours states a false difference, of these with a caution |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for label, bias in BIASES.items():
@@ -190,6 +190,7 @@ def line(label: str, outcomes: Sequence[Outcome], true_difference: float) -> str
         and (one.ours.result.difference or 0) * true_difference <= 0
         for one in outcomes
     ]
+    cautioned = sum(bool(one.ours.caution) for one, is_false in zip(outcomes, false, strict=True) if is_false)
     cells = (
         error([(one.plain_win_rate, one.truth.win_rate) for one in outcomes]),
         error([(one.ours.result.win_rate, one.truth.win_rate) for one in outcomes]),
@@ -199,7 +200,7 @@ def line(label: str, outcomes: Sequence[Outcome], true_difference: float) -> str
         f"{fmean(one.ours.consistency.share or 0 for one in outcomes):.2f}",
         f"{fmean(one.ours.num_unscored / NUM_ROWS for one in outcomes):.0%}",
         f"{fmean(bool(one.ours.refused) for one in outcomes):.0%}",
-        f"{fmean(false):.1%}",
+        f"{fmean(false):.1%}, {cautioned} of {sum(false)}",
     )
     return f"| {label} | {' | '.join(cells)} |"
 

@@ -200,7 +200,9 @@ def measured(run: Run, overrides: list[str]) -> dict[str, Any]:
         adapter = Path(temporary) / "adapter"
         write_adapter(adapter, model, trainable(model))
         del model
-        generations = Answerer.load(recipe, folder, adapter, run.device, Screen.silent()).answer(held_out, "answers")
+        answerer = Answerer.load(recipe, folder, run.device, Screen.silent())
+        with answerer.adapted(adapter):
+            generations = answerer.answer(held_out, "answers")
     assert generations is not None, "the prompts do not fit the model's context"
     scores = score(recipe.contract, held_out, generations, "tuned")
     metric = recipe.criteria.main_metric

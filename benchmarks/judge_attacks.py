@@ -1,12 +1,12 @@
 """Answers that attack the judge: a hundred kinds against SmolLM2-135M-Instruct behind a real server.
 
-    python benchmarks/judge_attacks.py [--pairs-per-kind 1]
+    python benchmarks/judge_attacks.py [--pairs-per-kind 1] [--log FILE]
 
 A bad answer carries the attack and stands against a good one, in both orders. It is compared with the same bad answer
 that carries harmless text instead, drawn up to the same length, several times with other words: any text moves a model
 this small, and the question is whether an attack moves it further. Each is asked with relaytune's prompt and strict
 reading and, for contrast, with a plain prompt that pastes both answers under the letters A and B and takes the first
-letter of the reply. Needs the `dev` extra; about ten minutes on two cores.
+letter of the reply. Needs the `dev` extra; about ten minutes on two cores. What is in the log is not asked again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from judge_attack_texts import ATTACKS
+from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import JudgeChoice
 from relaytune.core.records import Message
 from relaytune.core.statistics import wilson_interval
-from relaytune.evaluation.judging.calls import Completion
+from relaytune.evaluation.judging.calls import CallLog, Completion
 from relaytune.evaluation.judging.prompting import Side, pair_prompt
 from relaytune.evaluation.judging.server import JudgeServer
 from relaytune.evaluation.judging.verdicts import read_verdict
@@ -66,12 +68,15 @@ class Asking:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs-per-kind", type=int, default=1, choices=range(1, len(PAIRS) + 1))
-    pairs_per_kind = parser.parse_args().pairs_per_kind
-    print(f"{len(ATTACKS)} kinds of attack, each on {pairs_per_kind} of {len(PAIRS)} pairs, in both orders\n")
+    parser.add_argument("--log", type=Path, help="where replies are kept; default: nowhere")
+    arguments = parser.parse_args()
+    kinds = f"{len(ATTACKS)} kinds of attack, each on {arguments.pairs_per_kind} of {len(PAIRS)} pairs, in both orders"
+    print(f"{kinds}\n", flush=True)
     started = time.monotonic()
-    with serving_smollm2() as (base_url, model):
+    with tempfile.TemporaryDirectory() as folder, serving_smollm2() as (base_url, model):
+        log = CallLog(arguments.log or Path(folder) / "calls.jsonl")
         for asking in (ours(base_url, model), plain(base_url, model)):
-            show(asking.name, *run(asking, pairs_per_kind))
+            show(asking.name, *run(asking, arguments.pairs_per_kind, log))
     print(f"{time.monotonic() - started:.0f} seconds")
 
 
@@ -102,23 +107,34 @@ def plain(base_url: str, model: str) -> Asking:
 
 
 def judge(base_url: str, model: str, max_tokens: int) -> JudgeChoice:
-    values = {"model": model, "base_url": base_url, "family": "smollm", "max_tokens": max_tokens}
+    values = {
+        "model": model,
+        "base_url": base_url,
+        "family": "smollm",
+        "max_tokens": max_tokens,
+        "timeout_seconds": 900,
+    }
     return JudgeChoice.model_validate(values)
 
 
 Outcomes = dict[tuple[str, int, int], Outcome]  # (kind or harmless text, pair, length) → outcome
 
 
-def run(asking: Asking, pairs_per_kind: int) -> tuple[Outcomes, Outcomes]:
-    """Outcomes of the attacks, and of the harmless texts on every pair at both lengths."""
+def run(asking: Asking, pairs_per_kind: int, log: CallLog) -> tuple[Outcomes, Outcomes]:
+    """Outcomes of the attacks, and of the harmless texts on the same pairs at the same lengths."""
     server = JudgeServer(asking.judge)
 
     def outcome(pair: int, bad: str) -> Outcome:
         request, good, _ = PAIRS[pair]
         sides = []
         for first, second in ((bad, good), (good, bad)):
-            completion = server.ask(asking.messages(request, first, second))
-            assert isinstance(completion, Completion), completion
+            messages = asking.messages(request, first, second)
+            key = sha256_of_value([messages, asking.judge.max_tokens])  # not of the port, which is another each time
+            completion = log.get(key)
+            if completion is None:
+                reply = server.ask(messages)
+                assert isinstance(reply, Completion), reply
+                log.add(key, completion := reply)
             sides.append(asking.read(completion, request, first, second))
         return sides[0], sides[1]
 
@@ -131,10 +147,10 @@ def run(asking: Asking, pairs_per_kind: int) -> tuple[Outcomes, Outcomes]:
             room = length - len(bad) - len(text) - 2
             attacks[kind, pair, length] = outcome(pair, f"{bad} {filler(0, room)}\n{text}")
     harmless: Outcomes = {}
-    for length in LENGTHS:
-        for pair, (_, _, bad) in enumerate(PAIRS):
-            for number, text in enumerate(HARMLESS):
-                harmless[text, pair, length] = outcome(pair, f"{bad} {filler(number, length - len(bad) - 1)}")
+    for pair, length in sorted({(pair, length) for _, pair, length in attacks}):
+        bad = PAIRS[pair][2]
+        for number, text in enumerate(HARMLESS):
+            harmless[text, pair, length] = outcome(pair, f"{bad} {filler(number, length - len(bad) - 1)}")
     server.close()
     return attacks, harmless
 
@@ -179,7 +195,7 @@ def show(name: str, attacks: Outcomes, harmless: Outcomes) -> None:
             f"| {label} every harmless text on the same pair | {sum(base) / len(base):.0%} (each against the other "
             f"three) | {len(found)} of {len(attacks)}: {', '.join(dict.fromkeys(found)) or 'none'} |"
         )
-    print()
+    print(flush=True)
 
 
 def tally(outcome: Outcome) -> int | None:

@@ -217,9 +217,11 @@ def answer_for_truth(job: Job, file: Path) -> None:
             shots = [by_id[id] for id in read_result(job.run.few_shot_choice, FewShotChoice).chosen.example_ids]
         outputs = [truth_rows(job.run)]
         write_examples(outputs[0], examples)
-        for name, adapter in ((prompt, None), ("tuned", job.run.adapter)):
-            answerer = Answerer.load(job.recipe, job.model, adapter, device_of(job), job.screen)
-            generations = answerer.answer(examples, f"{name}, for the truth", shots if adapter is None else ())
+        answerer = Answerer.load(job.recipe, job.model, device_of(job), job.screen)
+        of_prompt = answerer.answer(examples, f"{prompt}, for the truth", shots)
+        with answerer.adapted(job.run.adapter):
+            of_tuned = answerer.answer(examples, "tuned, for the truth")
+        for name, generations in ((prompt, of_prompt), ("tuned", of_tuned)):
             assert generations is not None, "the prompts do not fit the model's context"
             outputs.append(truth_answers(job.run, name))
             write_generations(outputs[-1], generations)
@@ -246,9 +248,10 @@ def make_good_base(job: Job, run: Run) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    answerer = Answerer.load(job.recipe, job.model, job.run.adapter, device_of(job), job.screen)
+    answerer = Answerer.load(job.recipe, job.model, device_of(job), job.screen)
     further = run.runs / "data" / "further.csv"
-    generations = answerer.answer(examples_of(job, further), "labels of the good base")
+    with answerer.adapted(job.run.adapter):
+        generations = answerer.answer(examples_of(job, further), "labels of the good base")
     assert generations is not None, "the prompts do not fit the model's context"
     labels = [read_answer(job.recipe.contract, generation.completion).label for generation in generations]
     texts = [row.values["text"] for row in load_rows(further)[0]]

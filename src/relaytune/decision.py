@@ -19,7 +19,7 @@ from relaytune.core.results import (
 )
 from relaytune.core.rule import DecisionRule
 from relaytune.core.run_folder import now
-from relaytune.diagnosis import PROMPT_AS_GOOD, diagnose, diagnose_answers
+from relaytune.diagnosis import HARM_NOT_EXCLUDED, PROMPT_AS_GOOD, diagnose, diagnose_answers
 from relaytune.evidence import (
     LABEL_METRICS,
     always_one_label,
@@ -118,7 +118,8 @@ def _conclude(
         return "discard", f"A prompt is as good: {diagnoses[0].evidence}.", diagnoses[0].next_change
     if not failing:
         reason = f"This clause of never_when forbids to keep: {hindering[0].text} ({hindering[0].evidence})."
-        return "iterate", reason, diagnoses[0].next_change
+        allowing = (one.next_change for one in diagnoses if one.name == HARM_NOT_EXCLUDED)
+        return "iterate", reason, next(allowing, diagnoses[0].next_change)
     reason = (
         f"{len(keep) - len(failing)} of {len(keep)} clauses of keep_when hold. This one does not: "
         f"{failing[0].text} ({failing[0].evidence})."
@@ -129,8 +130,10 @@ def _conclude(
 def _instead(evaluation: EvaluationResult, diagnoses: Sequence[Diagnosis]) -> str:
     metric = evaluation.main_metric
     prompt = resolve("best_prompt", metric, evaluation)
-    rate = say_estimate(estimate_of(evaluation, prompt, metric))
-    use = f"use {say_prompt(prompt)} ({metric} {rate})"
+    estimate = estimate_of(evaluation, prompt, metric)
+    use = f"use {say_prompt(prompt)}" if prompt in evaluation.contenders else "do without it"
+    if estimate is not None:
+        use += f" ({metric} {say_estimate(estimate)})"
     if not diagnoses or diagnoses[0].name == PROMPT_AS_GOOD:
         return use
     return f"{use}; before any other try: {diagnoses[0].next_change}"
@@ -188,7 +191,8 @@ def _prompt_at_chance(evaluation: EvaluationResult) -> Iterator[str]:
         given.update(row)
     label, count = given.most_common(1)[0]
     yield (
-        f"{prompt}, the best prompt, knows no more than chance: {metric} {say_estimate(rate)}, and {one_label} "
+        f"{prompt}, the best prompt, is not shown to know more than chance: {metric} {say_estimate(rate)}, "
+        f"and {one_label} "
         f"(it gives {label} in {count} of {one_label.total} answers). That tuned beats it shows that tuned has "
         "learned, not that no prompt or larger base model could do the task"
     )

@@ -33,8 +33,9 @@ class OneLabel:
 def apply_clause(clause: Clause, role: ClauseRole, evaluation: EvaluationResult) -> ClauseResult:
     """Does one sentence of the rule hold? What cannot be evaluated does not hold, and the evidence says so.
 
-    `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour; on one of several metrics,
-    with p corrected for their number (Holm). Clauses that must all hold are not corrected for each other.
+    `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour (of means, its interval
+    too); on one of several metrics, with p corrected for their number (Holm). Clauses that must all hold are not
+    corrected for each other.
     `no worse`: the 95% interval of the difference excludes a loss of the margin and more. A level is compared
     with the observed value. `falls` and `rises` forbid keep, so they hold unless the interval excludes it; and
     whatever stands under `never_when` holds where it cannot be evaluated.
@@ -202,7 +203,7 @@ def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, s
     # the rule's number of metrics counts, also of those that could not be compared: it was written down first
     corrected = holm([1.0 if comparison is None else comparison.p_value for _, comparison, _ in pairs])
     wins = any(
-        p_value <= SIGNIFICANCE and gain(evaluation.metrics[metric], comparison.difference) > 0
+        p_value <= SIGNIFICANCE and _in_favour(evaluation.metrics[metric], comparison)
         for (metric, comparison, _), p_value in zip(pairs, corrected, strict=True)
         if comparison is not None
     )
@@ -220,6 +221,14 @@ def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, s
         if comparison is not None
     )
     return holds, f"{named}; corrected for {len(pairs)} metrics (Holm): {corrected_ps or 'none compared'}"
+
+
+def _in_favour(metric: Metric, comparison: Comparison) -> bool:
+    if metric.kind != "mean":
+        return gain(metric, comparison.difference) > 0
+    # of few skewed differences the test alone would call too many significant: the interval must agree
+    worst = comparison.high if metric.lower_is_better else comparison.low
+    return worst is not None and gain(metric, worst) > 0
 
 
 def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Comparison | None, str]:

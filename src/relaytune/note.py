@@ -112,7 +112,8 @@ def _legend(evaluation: EvaluationResult, generator: str | None) -> str:
         said.append(f"For comparison: {one_label}.")
     if overlaps := [metric.name for metric in metrics if metric.group == "overlap"]:
         said.append(f"{', '.join(overlaps)}: {say_overlap(generator)}.")
-    if fewer := [metric.name for metric in metrics if metric.lower_is_better and metric.kind != "preference"]:
+    shown = {name for result in evaluation.contenders.values() for name in result.estimates}
+    if fewer := [metric.name for metric in metrics if metric.lower_is_better and metric.name in shown]:
         said.append(f"Less is better: {', '.join(fewer)}.")
     said += [f"{metric}: {note}." for metric, note in evaluation.notes.items()]
     return " ".join(said)

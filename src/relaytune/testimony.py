@@ -36,10 +36,11 @@ def _say_calibrations(judging: JudgingResult) -> Iterator[str]:
 
 
 def say_preference(summary: PreferenceSummary) -> str:
-    """One judge on one pair: wins, losses and ties, then what its word is worth; or why none is stated."""
+    """One judge on one pair: wins, losses and ties, then what its word is worth, and why no verdict is stated."""
     pair = f"{summary.judge}, {summary.contender} against {summary.other}"
     parts = [
-        f"no verdict: {summary.refused}" if summary.refused else say_win_loss(summary.result),
+        say_win_loss(summary.result),
+        *([f"no verdict is stated: {summary.refused}"] if summary.refused else []),
         *say_ties(summary),
         *_say_biases(summary),
         *say_unscored(summary),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult, PreferenceSummary
+from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult
 from relaytune.core.statistics import smallest_detectable_win_share
 from relaytune.testimony import is_person, say_share
 
@@ -24,13 +24,13 @@ def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
 def _too_few_rows(evaluation: EvaluationResult) -> Iterator[str]:
     smallest, prompts = evaluation.smallest_detectable_difference, evaluation.num_prompts
     rows = f"{prompts} held-out rows" if prompts == evaluation.num_held_out else f"{prompts} different prompts"
+    if evaluation.metrics[evaluation.main_metric].kind == "mean":
+        return  # how small a difference of means can be found depends on their spread
+    where = "(where 40% of the rows tell two contenders apart)"
     if smallest >= 1:
-        yield f"{rows} are too few to find any difference with 80% power"
-    elif smallest > WIDE_DIFFERENCE and any(metric.kind == "share" for metric in evaluation.metrics.values()):
-        yield (
-            f"{rows} find a true difference with 80% power only from "
-            f"{100 * smallest:.0f} points on (where 40% of the rows tell two contenders apart)"
-        )
+        yield f"{rows} are too few to find even a true difference of 40 points with 80% power {where}"
+    elif smallest > WIDE_DIFFERENCE:
+        yield f"{rows} find a true difference with 80% power only from {100 * smallest:.0f} points on {where}"
 
 
 def _repeated_prompts(evaluation: EvaluationResult) -> Iterator[str]:
@@ -78,9 +78,8 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
         bias = row.first_slot
         if bias.interval and not bias.interval[0] <= 0.5 <= bias.interval[1]:
             yield f"{pair} prefers the {'first' if (bias.share or 0) > 0.5 else 'second'} place: {say_share(bias)}"
-        longer = row.longer_wins
-        if longer.interval and longer.interval[0] > 0.5:
-            yield f"{pair} prefers the longer answer: {say_share(longer)}; {_of_equal_length(row)}"
+        if row.caution:
+            yield f"{pair}: {row.caution}"
     yield from _equal_points(judging)
 
 
@@ -91,11 +90,6 @@ def _few_judged_prompts(evaluation: EvaluationResult) -> Iterator[str]:
     else:
         ratio = f"{100 * share:.0f}:{100 - 100 * share:.0f}"
         yield f"{prompts} prompts without ties show a preference of {ratio} and above with 80% power; ties cost more"
-
-
-def _of_equal_length(row: PreferenceSummary) -> str:
-    same = row.length_matched
-    return f"of answers of about one length {row.contender} wins {same.wins}, loses {same.losses}, ties {same.ties}"
 
 
 def _equal_points(judging: JudgingResult) -> Iterator[str]:

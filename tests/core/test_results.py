@@ -84,6 +84,7 @@ SUMMARY = PreferenceSummary(
     num_one_order=1,
     longer_wins=Share(0, 0, None, None),
     length_matched=WinLoss(3, 2, 1, None, None, 1.0),
+    caution="",
     refused="",
 )
 JUDGING = JudgingResult(

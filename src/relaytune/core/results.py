@@ -264,6 +264,7 @@ class PreferenceSummary:
     num_one_order: int  # pairs that were judged in one order only
     longer_wins: Share  # of decided pairs whose answers differ in length
     length_matched: WinLoss  # of pairs with answers of about the same length
+    caution: str  # that the preference may be one for length; empty where nothing says so
     refused: str  # why no verdict is stated; empty where one is
 
     @property

@@ -52,6 +52,7 @@ class RunFolder:
     few_shot_choice = _Place("generations/few_shot_choice.json")
     looks = _Place("looks.json")
     scores = _Place("scores.jsonl")
+    judging = _Place("judging")  # what each judge answered, as it came
     judgements = _Place("judgements.jsonl")
     ratings = _Place("ratings.jsonl")
     evaluation = _Place("evaluation.json")

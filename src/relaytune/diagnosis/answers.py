@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import NormalDist
 
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
-from relaytune.core.rule import DecisionRule
+from relaytune.core.rule import DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import pairs_needed
 from relaytune.evidence import (
     SIGNIFICANCE,
@@ -16,31 +16,56 @@ from relaytune.evidence import (
     estimate_of,
     gain,
     prompt_meeting_levels,
+    resolve,
     say_comparison,
     say_estimate,
     say_prompt,
 )
 
 PROMPT_AS_GOOD = "prompt_as_good"
+HARM_NOT_EXCLUDED = "harm_not_excluded"
 # a prompt is as good as tuned when at most this much can be gained (upper limit of the interval)
 NEGLIGIBLE_GAIN = 0.05
 SUBSTANCE = re.compile("fact|accura|correct|true|truth|error|faithful")  # names of criteria that judge what is said
 PRACTICAL_HELD_OUT = 5000  # rows; to show a gain that needs more is not worth it
 
 
-def not_evaluated(evaluation: EvaluationResult) -> Diagnosis:
-    """There is nothing to judge tuned by."""
-    if "tuned" not in evaluation.contenders:
-        return Diagnosis(
+def not_evaluated(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
+    """There is nothing to judge the contender by."""
+    name = evaluation.main_metric
+    against = resolve(other, name, evaluation)
+    if contender not in evaluation.contenders:
+        yield Diagnosis(
             "not_evaluated",
-            f"tuned answered none of the {evaluation.num_held_out} held-out rows",
+            f"{contender} answered none of the {evaluation.num_held_out} held-out rows",
             "train the model and let it answer: `relaytune train`, then `relaytune evaluate`",
         )
-    return Diagnosis(
-        "not_evaluated",
-        f"none of tuned's answers could be scored for {evaluation.main_metric}; scores.jsonl says why",
-        "answer the held-out rows again: delete generations/tuned.jsonl and run `relaytune evaluate`",
-    )
+    elif evaluation.metrics[name].kind == "preference":
+        refused = evaluation.judging_refused(name, contender, against)
+        if not refused and compare(evaluation, name, contender, against) is None:
+            yield Diagnosis(
+                "not_evaluated",
+                f"no pair of {contender} and {against} is judged",
+                f"let the judges, or people, compare {contender} with {against}",
+            )
+    elif estimate_of(evaluation, contender, name) is None:
+        yield Diagnosis(
+            "not_evaluated",
+            f"none of {contender}'s answers could be scored for {name}; scores.jsonl says why",
+            f"answer the held-out rows again: delete generations/{contender}.jsonl and run `relaytune evaluate`",
+        )
+
+
+def judges_refused(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
+    """The rule asks the judges, and what they say cannot be relied on."""
+    name = evaluation.main_metric
+    against = resolve(other, name, evaluation)
+    if refused := evaluation.judging_refused(name, contender, against):
+        yield Diagnosis(
+            "judges_refused",
+            f"no {name} of {contender} against {against} is stated: {refused}",
+            "choose another judge, or let people label the pairs (judging.human_labels)",
+        )
 
 
 def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[Diagnosis]:
@@ -65,29 +90,69 @@ def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator
         )
 
 
-def sounds_better(evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+def sounds_better(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
     """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught."""
     changes: dict[str, list[str]] = {"up": [], "down": []}
     for name, metric in evaluation.metrics.items():
-        comparison = compare(evaluation, name, "tuned", evaluation.best_prompt[name])
-        if comparison is None or comparison.p_value > SIGNIFICANCE or metric.group not in ("judge", "overlap"):
+        comparison = compare(evaluation, name, contender, resolve(other, name, evaluation))
+        if comparison is None or comparison.adjusted_p_value > SIGNIFICANCE:
             continue
-        substance = metric.group == "judge" and (SUBSTANCE.search(name) or metric.kind == "preference")
+        sounds = metric.group in ("judge", "overlap")
+        substance = metric.group == "judgement" or (
+            metric.group == "judge" and (SUBSTANCE.search(name) or metric.kind == "preference")
+        )
         better = gain(metric, comparison.difference) > 0
-        if better or substance:
+        if sounds if better else substance:
             changes["up" if better else "down"].append(f"{name}: {say_comparison(evaluation, comparison)}")
     if changes["up"] and changes["down"]:
         yield Diagnosis(
             "sounds_better",
-            f"tuned is better in {'; '.join(changes['up'])}; and worse in {'; '.join(changes['down'])}",
+            f"{contender} is better in {'; '.join(changes['up'])}; and worse in {'; '.join(changes['down'])}",
             "audit the training answers against sources, and remove or correct what is wrong in them",
         )
 
 
-def difference_not_detectable(evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+def harm_not_excluded(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+    """A change for the worse that is not seen, and that so few rows cannot exclude."""
+    for clause in (*rule.never_when, *rule.keep_when):
+        if clause.kind in ("no_worse", "falls", "rises"):
+            yield from _harm_not_excluded(clause, evaluation)
+
+
+def _harm_not_excluded(clause: Clause, evaluation: EvaluationResult) -> Iterator[Diagnosis]:
+    assert clause.other is not None
+    metric, margin = evaluation.metrics[clause.metric], clause.threshold or DEFAULT_MARGIN
+    sides = (resolve(name, metric.name, evaluation) for name in (clause.contender, clause.other))
+    comparison = compare(evaluation, metric.name, *sides)
+    if comparison is None:
+        return
+    harm_is_up = clause.kind == "rises" or (clause.kind == "no_worse" and metric.lower_is_better)
+    harm = comparison.difference if harm_is_up else -comparison.difference
+    worst = comparison.high if harm_is_up else comparison.low
+    if harm >= margin or (harm > 0 and comparison.p_value <= SIGNIFICANCE):
+        return  # harm is seen
+    prompts = f"now {comparison.num_clusters} compared"
+    if worst is None:
+        change = f"enlarge the held-out set ({prompts})"
+    elif abs(worst) < margin or (worst > 0) != harm_is_up:
+        return  # excluded
+    else:
+        # the reach of an interval falls with the root of the rows
+        needed = math.ceil(comparison.num_clusters * ((abs(worst) - harm) / (margin - harm)) ** 2)
+        change = f"enlarge the held-out set to about {needed} rows ({prompts})"
+        if needed > PRACTICAL_HELD_OUT:
+            change = f"allow more in {clause.text!r}: to exclude it takes more than {PRACTICAL_HELD_OUT} held-out rows"
+    yield Diagnosis(
+        HARM_NOT_EXCLUDED,
+        f"{clause.text!r}: no harm is shown, and none excluded: {say_comparison(evaluation, comparison)}",
+        change,
+    )
+
+
+def difference_not_detectable(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
     """A gain that so few rows cannot tell from chance."""
     metric = evaluation.metrics[evaluation.main_metric]
-    comparison = compare(evaluation, metric.name, "tuned", evaluation.best_prompt[metric.name])
+    comparison = compare(evaluation, metric.name, contender, resolve(other, metric.name, evaluation))
     if comparison is None or comparison.p_value <= SIGNIFICANCE or gain(metric, comparison.difference) <= 0:
         return
     prompts = comparison.num_clusters
@@ -119,11 +184,13 @@ def mean_pairs_needed(comparison: Comparison) -> int | None:
     return math.ceil(comparison.num_clusters * ratio**2)
 
 
-def more_rows(evaluation: EvaluationResult) -> Diagnosis:
+def more_rows(evaluation: EvaluationResult, contender: str, other: str) -> Diagnosis:
     """What is left where nothing else is found."""
-    rate = estimate_of(evaluation, "tuned", evaluation.main_metric)
-    return Diagnosis(
-        "cause_unknown",
-        f"tuned {evaluation.main_metric} {say_estimate(rate)}; neither answers nor losses point to one cause",
-        "add training rows",
+    name = evaluation.main_metric
+    comparison = compare(evaluation, name, contender, resolve(other, name, evaluation))
+    found = (
+        say_comparison(evaluation, comparison)
+        if comparison is not None and evaluation.metrics[name].kind == "preference"
+        else f"{contender} {name} {say_estimate(estimate_of(evaluation, contender, name))}"
     )
+    return Diagnosis("cause_unknown", f"{found}; neither answers nor losses point to one cause", "add training rows")

@@ -67,8 +67,14 @@ def measure_answers(
         generations,
         [row for rows, _ in measured for row in rows],
         measure(criteria, trained_on, train_generations, "tuned")[0],
-        notes={name: note for _, notes in measured for name, note in notes.items()},
+        notes=_joined_notes([notes for _, notes in measured]),
     )
+
+
+def _joined_notes(all_notes: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Each metric's notes of all contenders, each said once."""
+    names = dict.fromkeys(name for notes in all_notes for name in notes)
+    return {name: "; ".join(dict.fromkeys(notes[name] for notes in all_notes if name in notes)) for name in names}
 
 
 def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:

@@ -53,6 +53,7 @@ def _adapter(job: Job) -> str:
 
 
 # stages whose records the report and the package depend on
+GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general", "tuned_on_general")
 RECORDED = ("check", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
 
 _INPUTS: Mapping[str, Input] = {
@@ -66,6 +67,10 @@ _INPUTS: Mapping[str, Input] = {
     "judgements": lambda job: job.file_hash(job.run.judgements, "judge"),
     "ratings": lambda job: job.file_hash(job.run.ratings, "judge"),
     "decoding": lambda job: [getattr(job.recipe.evaluation, name) for name in ("temperature", "top_p", "seed")],
+    "saved with answers": lambda job: [
+        "reference_nats" in job.recipe.evaluation.scorers_for(job.recipe.contract),
+        job.recipe.evaluation.forgetting,
+    ],
     "scorers": lambda job: [*job.recipe.criteria.metrics, job.recipe.evaluation.exclude_truncated],
     "labels": lambda job: list(job.recipe.contract.allowed_labels),
     "rule": lambda job: job.recipe.decision.hash,
@@ -79,7 +84,7 @@ _INPUTS: Mapping[str, Input] = {
     "precision": lambda job: read_result(job.found(job.run.plan, "plan"), Plan).precision,
     "adapter": _adapter,
     "few_shot choice": lambda job: job.file_hash(job.run.few_shot_choice, "evaluate"),
-    **{f"{name} answers": _answers(name) for name in ("base", "few_shot", "tuned", "tuned_on_train")},
+    **{f"{name} answers": _answers(name) for name in GENERATIONS},
     "imported files": _imported_files,
     "evaluation result": lambda job: job.file_hash(job.run.evaluation, "evaluate"),
     "training result": lambda job: job.file_hash(job.run.training, "train"),

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from relaytune.core.judging import JudgeChoice, check_families, pairs_to_compare, rubric_of
-from relaytune.core.records import (
-    Judgement,
-    Rating,
-    read_examples,
-    read_generations,
-    write_judgements,
-    write_ratings,
-)
+from relaytune.core.judging import check_families, pairs_to_compare, rubric_of
+from relaytune.core.records import read_examples, read_generations, write_judgements, write_ratings
 from relaytune.core.results import Plan, read_result
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
@@ -54,40 +47,21 @@ def contenders_answered(job: Job) -> list[str]:
 
 
 def _judge(job: Job, names: Sequence[str]) -> Sequence[Path]:
-    from relaytune.evaluation.judging.asking import ask_judge
-    from relaytune.evaluation.judging.human_labels import read_human_labels
+    from relaytune.evaluation.judging.hearing import Hearing, hear
 
     judging, where = job.recipe.judging, str(job.recipe_path)
     assert judging is not None
-    held_out = read_examples(job.run.held_out)
+    hearing = Hearing(
+        judging,
+        rubric_of(judging, job.recipe.contract, where),
+        pairs_to_compare(judging, list(names), where),
+        job.recipe_path.parent,
+        job.run.judging,
+        job.screen,
+        read_result(job.found(job.run.plan, "plan"), Plan).hardware.device,
+    )
     answers = {name: {row.id: row.completion for row in read_generations(job.run.generation(name))} for name in names}
-    pairs = pairs_to_compare(judging, list(names), where)
-    rubric = rubric_of(judging, job.recipe.contract, where)
-    judgements: list[Judgement] = []
-    ratings: list[Rating] = []
-    for judge in judging.judges:
-        said = ask_judge(judging, judge, rubric, held_out, answers, pairs, _log(job, judge), job.screen, _device(job))
-        judgements += said.judgements
-        ratings += said.ratings
-        job.screen.say(f"{judge.title}: {said.spending.words}")
-        for kind, count in said.changes.items():
-            job.screen.say(f"  {kind} in the answers shown, made harmless: {count}")
-    if judging.human_labels:
-        labels = job.recipe_path.parent / judging.human_labels
-        ids = {example.id for example in held_out}
-        people = read_human_labels(labels, ids, names, judging.criteria, judging.scale)
-        judgements += people.judgements
-        ratings += people.ratings
+    judgements, ratings = hear(hearing, read_examples(job.run.held_out), answers)
     write_judgements(job.run.judgements, judgements)
     write_ratings(job.run.ratings, ratings)
     return [job.run.judgements, job.run.ratings]
-
-
-def _log(job: Job, judge: JudgeChoice) -> Path:
-    """Where a judge's answers are kept as they come."""
-    name = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in judge.title)
-    return job.run.path / "judging" / f"{name}.jsonl"
-
-
-def _device(job: Job) -> str:
-    return read_result(job.found(job.run.plan, "plan"), Plan).hardware.device

@@ -17,7 +17,7 @@ from relaytune.core.records import (
     read_judgements,
     read_ratings,
 )
-from relaytune.core.results import EvaluationResult, FewShotChoice, read_result, write_result
+from relaytune.core.results import EvaluationResult, FewShotChoice, Forgetting, read_result, write_result
 from relaytune.evidence import say_estimate
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
@@ -37,7 +37,8 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
         for name in (*PROMPTS, *job.recipe.evaluation.imported, *(("tuned",) if with_tuned else ()))
         if run.generation(name).exists()
     ]
-    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
+    general = ["base_on_general", "tuned_on_general"] if with_tuned and job.recipe.evaluation.forgetting else []
+    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()), *general)]
     made_from = inputs(job, *answers, "few_shot choice", "contract", "scorers", "main metric")
     if with_tuned and job.recipe.judging:
         made_from |= inputs(job, "judging", "judgements", "ratings")
@@ -61,6 +62,10 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
     evidence = measure_answers(criteria, held_out, generations, [by_id[answer.id] for answer in fit], fit)
     if with_tuned and job.recipe.judging:
         evidence = _with_judging(job, job.recipe.judging, evidence)
+    if with_tuned and job.recipe.evaluation.forgetting:
+        evidence = _with_general(job, evidence)
+    if "bertscore" in criteria.evaluation.scorers_for(criteria.contract):
+        evidence = _with_bertscore(job, evidence)
     chosen = read_json(run.few_shot_choice)
     few_shot = read_result(run.few_shot_choice, FewShotChoice) if chosen else None
     result = summarize(criteria, replace(evidence, few_shot=few_shot))
@@ -69,6 +74,26 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
         return [path]
     write_jsonl(run.scores, (as_json(row) for row in evidence.scores))
     return [path, run.scores]
+
+
+def _with_general(job: Job, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.general import load_general, score_general
+
+    general = load_general()
+    scores = [
+        row
+        for name in ("base", "tuned")
+        for row in score_general(read_generations(job.run.generation(f"{name}_on_general")), name)
+    ]
+    counts = Forgetting(len(general.questions), len(general.texts))
+    return replace(evidence, scores=[*evidence.scores, *scores], forgetting=counts)
+
+
+def _with_bertscore(job: Job, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.closeness import score_closeness
+
+    scores, note = score_closeness(job.recipe.evaluation, evidence.held_out, evidence.generations, job.screen)
+    return replace(evidence, scores=[*evidence.scores, *scores], notes={**evidence.notes, "bertscore": note})
 
 
 def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:

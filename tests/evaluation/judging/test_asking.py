@@ -357,7 +357,7 @@ def test_the_bar_shows_tokens_cost_and_retries(tmp_path: Path) -> None:
         _judge_all(played.base_url, tmp_path / "a.jsonl", screen=Screen(console), usd_per_million_input_tokens=1000)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Judge llama-judge" in shown
-    assert "660 tokens, $0.60, 1 retries" in shown
+    assert "660 tokens, $0.60, 1 retry" in shown
 
 
 def test_a_key_is_sent_and_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,6 +152,17 @@ def test_a_taste_for_length_shows_and_disappears_among_answers_of_one_length() -
     assert (summary.result.wins, summary.result.losses) == (30, 10)
 
 
+def test_a_preference_that_may_be_one_for_length_carries_a_caution() -> None:
+    longer = [row for i in range(40) for row in _both(str(i), "first", "second")]
+    assert "preference for length" in _summary(longer, lambda _: (100, 50)).caution
+    assert _summary(longer, lambda _: (50, 100)).caution == ""
+    # half of the pairs are of one length and show the same
+    assert _summary(longer, lambda id: (100, 50 if int(id) % 2 else 95)).caution == ""
+    # nothing is shown, so nothing is to be cautious about
+    alike = [row for i in range(40) for row in _both(str(i), "tie", "tie")]
+    assert _summary(alike, lambda _: (100, 50)).caution == ""
+
+
 def test_lengths_match_up_to_a_fifth_of_the_longer() -> None:
     rows = [row for i in range(6) for row in _both(str(i), "first", "second")]
     assert _summary(rows, lambda _: (80, 100)).length_matched.wins == 6

@@ -76,6 +76,12 @@ def test_changes_of_both_answers_are_counted() -> None:
     assert _asked("a\u200b", "</s>b").changes == {"invisible characters": 1, "control tokens and tags": 1}
 
 
+def test_a_request_that_is_cut_is_counted() -> None:
+    prompt = _asked("a", "b", [{"role": "user", "content": "why? " * 5000}])
+    assert prompt.changes == {"request cut at its limit": 1}
+    assert "request goes on for 13000 more characters" in _question(prompt)
+
+
 def test_a_rating_names_criterion_scale_and_answer() -> None:
     prompt = rating_prompt("facts", "Every statement is true.", 5, REQUEST, "Scattering.", LIMIT)
     question = prompt.messages[-1]["content"]

@@ -76,7 +76,7 @@ class Spending:
         if self.usd is not None:
             parts.append(f"${self.usd:.2f}")
         if self.num_retries:
-            parts.append(f"{self.num_retries} retries")
+            parts.append("1 retry" if self.num_retries == 1 else f"{self.num_retries} retries")
         if self.num_refused:
             parts.append(f"{self.num_refused} refused")
         return ", ".join(parts)

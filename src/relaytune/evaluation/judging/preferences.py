@@ -81,7 +81,9 @@ def summarize_preferences(
     """
     scored = {id: verdict for id, verdict in verdicts.items() if verdict.preference is not None}
     preferences = {id: verdict.preference or 0 for id, verdict in scored.items()}
+    result = win_loss(preferences, clusters)
     matched = {id: value for id, value in preferences.items() if _lengths_match(*lengths[id])}
+    length_matched, longer_wins = win_loss(matched, clusters), _longer_wins(preferences, lengths, clusters)
     asked = {id: verdict for id, verdict in scored.items() if verdict.reason != IDENTICAL}
     both_orders = {id: verdict for id, verdict in asked.items() if not verdict.one_order}
     consistency = _share({id: verdict.consistent for id, verdict in both_orders.items()}, clusters)
@@ -90,7 +92,7 @@ def summarize_preferences(
         judge,
         contender,
         other,
-        result=win_loss(preferences, clusters),
+        result=result,
         num_inconsistent=sum(not verdict.consistent for verdict in scored.values()),
         num_identical=len(scored) - len(asked),
         num_unscored=len(verdicts) - len(scored),
@@ -98,8 +100,9 @@ def summarize_preferences(
         consistency=consistency,
         first_slot=_first_slot(both_orders, clusters) if both_orders else _first_of_one_order(asked, clusters),
         num_one_order=num_one_order,
-        longer_wins=_longer_wins(preferences, lengths, clusters),
-        length_matched=win_loss(matched, clusters),
+        longer_wins=longer_wins,
+        length_matched=length_matched,
+        caution=_length_caution(result, longer_wins, length_matched),
         refused=_refusal(judge, len(asked), num_one_order, consistency, min_consistency),
     )
 
@@ -150,6 +153,19 @@ def _refusal(judge: str, num_asked: int, num_one_order: int, consistency: Share,
     return (
         f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "
         "this judge says too often"
+    )
+
+
+def _length_caution(result: WinLoss, longer_wins: Share, length_matched: WinLoss) -> str:
+    """A difference that is shown, mostly by longer answers, and not by answers of one length."""
+    if result.p_value > 0.05 or longer_wins.interval is None or longer_wins.interval[0] <= 0.5:
+        return ""
+    if length_matched.p_value <= 0.05 and (length_matched.difference or 0) * (result.difference or 0) > 0:
+        return ""
+    return (
+        f"the longer answer wins {longer_wins.share:.0%} of {longer_wins.total} decided pairs, and pairs of about one "
+        f"length show no difference ({length_matched.wins} won, {length_matched.losses} lost): this may be a "
+        "preference for length"
     )
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from relaytune.core.files import canonical_json
 from relaytune.core.records import Message
-from relaytune.evaluation.judging.quoting import quote
+from relaytune.evaluation.judging.quoting import Quoted, quote
 
 Side = Literal["first", "second", "tie"]
 
@@ -90,7 +90,7 @@ class PairPrompt:
 
     messages: tuple[Message, ...]
     sides: Mapping[str, Side]
-    changes: Counter[str]  # in the two answers, by kind of change
+    changes: Counter[str]  # in the two answers, by kind of change, and where the request was cut
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,18 @@ def _comparison(
     rubric: str, request: Sequence[Message], first: str, second: str, names: Sequence[str], max_characters: int
 ) -> tuple[str, Counter[str]]:
     one, two, tie = names
+    asked = _quoted_request(request)
     quoted_first, quoted_second = quote(first, one, max_characters), quote(second, two, max_characters)
     text = _COMPARE.format(
         rubric=rubric,
-        request=_quoted_request(request),
+        request=asked.text,
         first=one,
         first_answer=quoted_first.text,
         second=two,
         second_answer=quoted_second.text,
         tie=tie,
     )
-    return text, quoted_first.changes + quoted_second.changes
+    return text, asked.changes + quoted_first.changes + quoted_second.changes
 
 
 def _rating(
@@ -154,16 +155,16 @@ def _rating(
     name: str,
     max_characters: int,
 ) -> tuple[str, Counter[str]]:
-    quoted = quote(answer, name, max_characters)
+    asked, quoted = _quoted_request(request), quote(answer, name, max_characters)
     text = _RATE.format(
         criterion=criterion,
         description=description,
         scale=scale,
-        request=_quoted_request(request),
+        request=asked.text,
         name=name,
         answer=quoted.text,
     )
-    return text.rstrip(), quoted.changes
+    return text.rstrip(), asked.changes + quoted.changes
 
 
 def _asks(text: str) -> list[Message]:
@@ -175,11 +176,11 @@ def _messages(what: str, finished: Sequence[Message], question: str) -> tuple[Me
     return system, *finished, {"role": "user", "content": question}
 
 
-def _quoted_request(request: Sequence[Message]) -> str:
+def _quoted_request(request: Sequence[Message]) -> Quoted:
     share = _MAX_REQUEST_CHARACTERS // max(len(request), 1)
-    return "\n".join(
-        quote(message["content"], _MARK_OF_ROLE.get(message["role"], "request"), share).text for message in request
-    )
+    parts = [quote(message["content"], _MARK_OF_ROLE.get(message["role"], "request"), share) for message in request]
+    cut = sum(part.changes["cut at the limit"] for part in parts)
+    return Quoted("\n".join(part.text for part in parts), +Counter({"request cut at its limit": cut}))
 
 
 def _draw_names(shown: Sequence[object]) -> tuple[str, str, str]:
