@@ -84,4 +84,4 @@ def test_without_judges_and_a_general_set_there_are_no_such_sections() -> None:
     note = evaluation_markdown(evaluate(recipe, 40, tuned=right_in(30, 40), base=right_in(20, 40)))
     assert "## The judges" not in note
     assert "## What it knew before" not in note
-    assert "| label_accuracy | +25 points | +10 to +39 | p = 0.002 | 40 |" in note
+    assert "| label_accuracy | +25 points | +10 to +38 | p = 0.002 | 40 |" in note
