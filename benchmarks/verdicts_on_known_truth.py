@@ -10,7 +10,8 @@ improvement  SmolLM2, tuned on the 600 training rows.
 shuffled     SmolLM2, tuned on these rows with their labels dealt anew: the form of an answer can be learnt, which
              label is right cannot. SmolLM2 hardly knows it either, so there is little to lose.
 null         A good base, the improvement of the same seed merged into SmolLM2, tuned on further rows labelled with its
-             own answers: they tell it nothing that it does not know, while its weights and some answers change.
+             own answers (those that are a label): they tell it nothing that it does not know, while its weights and
+             some answers change.
 harm         The good base tuned on the rows of `null`, in which two labels are exchanged wherever they stand.
 
 The truth is not only argued: the best prompt and tuned also answer rows of banking77 that are used for nothing else.
@@ -257,6 +258,7 @@ def make_good_base(job: Job, run: Run) -> None:
     labels = [read_answer(job.recipe.contract, generation.completion).label for generation in generations]
     texts = [row.values["text"] for row in load_rows(further)[0]]
     rows = [{"text": text, "category": label} for text, label in zip(texts, labels, strict=True) if label is not None]
+    job.screen.say(f"{len(labels) - len(rows)} of {len(labels)} further rows left out: answered with no allowed label")
     if not rows:
         raise RuntimeError(f"the good base answers none of {further} with an allowed label")
     exchanged = [row | {"category": EXCHANGED.get(row["category"], row["category"])} for row in rows]
