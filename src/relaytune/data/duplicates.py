@@ -76,9 +76,20 @@ def in_both_splits(train: Sequence[Example], held_out: Sequence[Example]) -> lis
 def repeated_inputs(held_out: Sequence[Example]) -> list[Finding]:
     """The same input more than once in the held-out rows."""
     repeated = [group for group in group_by_input(held_out) if len(group) > 1]
-    advice = "keep one of each: they count as independent cases in the statistics, and are not"
+    advice = (
+        "hold out other inputs instead: however often it stands there, an input counts as one case in every interval "
+        "and test, and the very same row is asked once"
+    )
     text = "the same input more than once in held-out"
     return _finding("warning", "held_out_input_twice", text, repeated, advice, _answers_of)
+
+
+def each_once(examples: Sequence[Example]) -> list[Example]:
+    """The examples without those that are the very same row as an earlier one."""
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.id, example)
+    return list(first.values())
 
 
 def near_duplicates(
