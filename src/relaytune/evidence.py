@@ -8,6 +8,7 @@ from relaytune.core.metrics import Metric
 from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
 from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import holm
+from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
 
 SIGNIFICANCE = 0.05
 LABEL_METRICS = ("label_accuracy", "likeliest_label_accuracy")
@@ -119,7 +120,7 @@ def say_estimate(estimate: Estimate | None, digits: int = 0) -> str:
     unscored = f"; {estimate.unscored} unscored" if estimate.unscored else ""
     low, high = estimate.low, estimate.high
     if estimate.right is None:
-        interval = "too few for an interval" if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        interval = _no_mean_interval(estimate.scored) if low is None or high is None else f"{low:.3g} to {high:.3g}"
         return f"{estimate.value:.3g} ({interval}, {estimate.scored} scored{unscored})"
     interval = "too few for an interval" if low is None or high is None else f"{100 * low:.0f}-{100 * high:.0f}%"
     return f"{estimate.right}/{estimate.scored} ({100 * estimate.value:.{digits}f}%, {interval}{unscored})"
@@ -157,9 +158,14 @@ def say_comparison(evaluation: EvaluationResult, comparison: Comparison) -> str:
 def say_interval(metric: Metric, comparison: Comparison) -> str:
     """`+17 to +30`: the interval of a difference."""
     if comparison.low is None or comparison.high is None:
-        return "too few for an interval"
+        return _no_mean_interval(comparison.num_clusters) if metric.kind == "mean" else "too few for an interval"
     ends = (f"{end:+.3g}" if metric.kind == "mean" else _signed(end) for end in (comparison.low, comparison.high))
     return " to ".join(ends)
+
+
+def _no_mean_interval(num_rows: int) -> str:
+    few = num_rows < MIN_CLUSTERS_FOR_MEAN
+    return "too few for an interval" if few else "no interval, nearly all the same"
 
 
 def say_threshold(clause: Clause, metric: Metric) -> str:
