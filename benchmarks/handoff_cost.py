@@ -172,7 +172,6 @@ def measured(run: Run, overrides: list[str]) -> dict[str, Any]:
     from relaytune.core.screen import Screen
     from relaytune.evaluation.generating import Answerer  # needs rich, as Screen does
     from relaytune.evaluation.scoring import score
-    from relaytune.evaluation.summary import main_metric
     from relaytune.training.handoff import write_adapter
 
     recipe = load_recipe(RECIPES[run.task], overrides)
@@ -201,10 +200,12 @@ def measured(run: Run, overrides: list[str]) -> dict[str, Any]:
         adapter = Path(temporary) / "adapter"
         write_adapter(adapter, model, trainable(model))
         del model
-        generations = Answerer.load(recipe, folder, adapter, run.device, Screen.silent()).answer(held_out, "answers")
+        answerer = Answerer.load(recipe, folder, run.device, Screen.silent())
+        with answerer.adapted(adapter):
+            generations = answerer.answer(held_out, "answers")
     assert generations is not None, "the prompts do not fit the model's context"
     scores = score(recipe.contract, held_out, generations, "tuned")
-    metric = main_metric(recipe.decision)
+    metric = recipe.criteria.main_metric
     right = {row.id: row.value for row in scores if row.scorer == metric}
     assert None not in right.values(), "an answer is unscored"
     return {

@@ -149,3 +149,12 @@ def hf(monkeypatch: pytest.MonkeyPatch) -> str:
     )
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     return "hf://owner/name/runs"
+
+
+@pytest.fixture(scope="session")
+def smollm2_server() -> Iterator[tuple[str, str]]:
+    """Base URL of a real OpenAI-compatible server with SmolLM2-135M-Instruct, and the model's name there."""
+    from judge_server import serving_smollm2
+
+    with serving_smollm2(dtype="float32") as served:
+        yield served

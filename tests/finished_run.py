@@ -41,8 +41,9 @@ from relaytune.core.results import (
     write_result,
 )
 from relaytune.core.run_folder import RunFolder, Stage
-from relaytune.decision import decide, verdict_markdown
-from relaytune.evaluation.summary import summarize
+from relaytune.decision import decide
+from relaytune.evaluation.summary import measure_answers, summarize
+from relaytune.note import verdict_markdown
 
 LABELS = ("critical", "high", "medium", "low")
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
@@ -124,7 +125,8 @@ def build_run(path: Path) -> RunFolder:
     _write_data(run, chance)
     _write_plan(run)
     _write_session(run, chance)
-    _write_verdict(run, recipe, _write_evaluation(run, recipe, chance))
+    _write_evaluation(run, recipe, chance)
+    write_verdict(run, recipe)
     _write_provenance(run, recipe)
     return run
 
@@ -316,7 +318,7 @@ def _generation(contender: str, example: Example, number: int, chance: random.Ra
     )
 
 
-def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> EvaluationResult:
+def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> None:
     held_out, train = read_examples(run.held_out), read_examples(run.train)
     answers = {
         contender: [_generation(contender, row, number, chance) for number, row in enumerate(held_out)]
@@ -333,13 +335,15 @@ def _write_evaluation(run: RunFolder, recipe: Recipe, chance: random.Random) -> 
     few_shot = FewShotChoice("label_accuracy", trials, trials[1])
     looks = [{"contender": contender, "at": "2026-11-21T09:20:00+00:00"} for contender in answers]
     write_json(run.looks, looks)
-    evaluation, scores = summarize(recipe, held_out, answers, train[:100], on_train, few_shot)
+    evidence = measure_answers(recipe.criteria, held_out, answers, train[:100], on_train)
+    evaluation = summarize(recipe.criteria, replace(evidence, few_shot=few_shot))
     write_result(run.evaluation, evaluation)
-    write_jsonl(run.scores, (as_json(score) for score in scores))
-    return evaluation
+    write_jsonl(run.scores, (as_json(score) for score in evidence.scores))
 
 
-def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult) -> None:
+def write_verdict(run: RunFolder, recipe: Recipe) -> None:
+    """Decide on what the run folder holds."""
+    evaluation = read_result(run.evaluation, EvaluationResult)
     training = read_result(run.training, TrainingResult)
     steps = read_metrics(run)
     history = (
@@ -347,7 +351,7 @@ def _write_verdict(run: RunFolder, recipe: Recipe, evaluation: EvaluationResult)
             "hash": recipe.decision.hash,
             "stored_at": "2026-11-21T09:12:44+00:00",
             "after_evaluation": "no",
-            "rule": "; ".join(f"keep when {clause.text}" for clause in recipe.decision.keep_when),
+            "rule": recipe.decision.sentence,
         },
     )
     verdict = decide(recipe, evaluation, training, steps, history, rule_changed=False)

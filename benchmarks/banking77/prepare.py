@@ -47,14 +47,27 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for train.csv and held_out.csv")
     arguments = parser.parse_args()
 
-    train = without_repeats(read_rows(arguments.source / "train.csv"), "train.csv")
-    test = without_repeats(read_rows(arguments.source / "test.csv"), "test.csv")
+    train, held_out, _, _ = splits(arguments.source)
+    write_rows(arguments.output / "train.csv", train)
+    write_rows(arguments.output / "held_out.csv", held_out)
+
+
+def splits(source: Path) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
+    """Training and held-out rows, and what is left over of train.csv and of test.csv."""
+    train = without_repeats(read_rows(source / "train.csv"), "train.csv")
+    test = without_repeats(read_rows(source / "test.csv"), "test.csv")
     test_texts = {normal(row["text"]) for row in test}
     new = [row for row in train if normal(row["text"]) not in test_texts]
     print(f"train.csv: dropped {len(train) - len(new)} rows whose text also stands in test.csv")
 
-    write_rows(arguments.output / "train.csv", draw(new, TRAIN_ROWS_PER_INTENT))
-    write_rows(arguments.output / "held_out.csv", draw(test, HELD_OUT_ROWS_PER_INTENT))
+    chosen, held_out = draw(new, TRAIN_ROWS_PER_INTENT), draw(test, HELD_OUT_ROWS_PER_INTENT)
+    return chosen, held_out, without(new, chosen), without(test, held_out)
+
+
+def without(rows: Iterable[Row], drawn: Iterable[Row]) -> list[Row]:
+    """The rows that were not drawn, in their order."""
+    texts = {row["text"] for row in drawn}
+    return [row for row in rows if row["text"] not in texts]
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -2,11 +2,11 @@
 
 python plain_generate.py job.json result.json
 
-job.json holds model (folder), prompts (a list of message lists), batch_size, max_new_tokens, threads and precision
-(float32 where not given, or bfloat16).
-result.json holds seconds (from messages to texts; loading the model is not counted), completions in the order of the
-prompts, num_tokens (generated ones, the end-of-turn tokens included, padding not), peak_rss_mib (of the whole process)
-and versions.
+job.json holds model (folder), prompts (a list of message lists), batch_size, max_new_tokens, threads, device (cpu where
+not given, or cuda) and precision (float32 where not given, or bfloat16).
+result.json holds seconds (from messages to texts; loading the model is not counted, nor is a first prompt on a GPU,
+which loads the kernels), completions in the order of the prompts, num_tokens (generated ones, the end-of-turn tokens
+included, padding not), peak_mib (of the whole process, or of the tensors on the GPU) and versions.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 def main() -> None:
     """Answer the job's prompts and write what was measured."""
-    job: dict[str, Any] = {"precision": "float32"} | json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job: dict[str, Any] = {"precision": "float32", "device": "cpu"} | json.loads(
+        Path(sys.argv[1]).read_text(encoding="utf-8")
+    )
     torch.set_num_threads(job["threads"])
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[job["precision"]]
     tokenizer = AutoTokenizer.from_pretrained(job["model"], padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype).eval()
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype).eval().to(job["device"])
+    if job["device"] == "cuda":
+        generate(model, tokenizer, job["prompts"][:1], 1, 2)
 
     begun = time.perf_counter()
     answers = generate(model, tokenizer, job["prompts"], job["batch_size"], job["max_new_tokens"])
@@ -43,10 +47,17 @@ def main() -> None:
         "seconds": seconds,
         "completions": completions,
         "num_tokens": sum(map(len, answers)),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": peak_mib(job["device"]),
         "versions": {name: version(name) for name in ("transformers", "torch")},
     }
     Path(sys.argv[2]).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def peak_mib(device: str) -> float:
+    """Of the whole process; on a GPU of the tensors there."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def generate(model: Any, tokenizer: Any, prompts: list[Any], batch_size: int, max_new_tokens: int) -> list[list[int]]:
@@ -58,7 +69,7 @@ def generate(model: Any, tokenizer: Any, prompts: list[Any], batch_size: int, ma
     answers: list[list[int]] = [[] for _ in rows]
     for begin in range(0, len(order), batch_size):
         batch = order[begin : begin + batch_size]
-        inputs = tokenizer.pad({"input_ids": [rows[index] for index in batch]}, return_tensors="pt")
+        inputs = tokenizer.pad({"input_ids": [rows[index] for index in batch]}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             output = model.generate(
                 **inputs,

@@ -273,6 +273,18 @@ def _evaluate_run(recipe: Path, runs: Path, set_: list[str] | None, as_json: boo
 
 
 @app.command()
+def judge(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
+    """Let the recipe's judges compare the answers, blind and in both orders.
+
+    Only answers that are there are judged; what a judge has said is not asked again.
+    """
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import judge_and_score
+
+    _print(as_json, as_dict(judge_and_score(_job(recipe, runs, set_, as_json))))
+
+
+@app.command()
 def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Apply the rule of the recipe; exit 1 on a discard."""
     from relaytune.core.results import as_dict

@@ -101,33 +101,6 @@ def prompt_suffices(recipe: Recipe, evaluation: EvaluationResult) -> str:
     return f"{prompt} alone meets every level that the rule asks of tuned ({met}); a prompt may be enough."
 
 
-def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe) -> str:
-    """The verdict as a short note: outcome, why, the rule clause by clause, the numbers, the risk."""
-    sections = [f"# {recipe.name}: {verdict.outcome}", verdict.reason]
-    if verdict.next_change:
-        label = "Next change" if verdict.outcome == "iterate" else "Instead"
-        sections.append(f"**{label}:** {verdict.next_change}.")
-    sections += [
-        "## The rule, clause by clause",
-        _clause_list(verdict, "keep_when", "Keep when all of these hold:"),
-        _clause_list(verdict, "never_when", "Never keep when any of these holds:"),
-        _clause_list(verdict, "discard_when", "Discard when any of these holds:"),
-        f"## The contenders on {evaluation.num_held_out} held-out rows",
-        _table(evaluation),
-        f"Right of scored answers, the share, its 95% interval.{_chance(evaluation)}",
-    ]
-    if verdict.diagnoses:
-        heading = "If you go on" if verdict.outcome == "keep" else "What the evidence shows"
-        sections += [f"## {heading}, most telling first", _ranked(verdict.diagnoses)]
-    sections += [
-        "## Remaining risk",
-        "\n".join(f"- {risk}." for risk in verdict.remaining_risks),
-        "## The rule's record",
-        _record(verdict),
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
 def _conclude(
     clauses: Sequence[ClauseResult], diagnoses: Sequence[Diagnosis], evaluation: EvaluationResult
 ) -> tuple[Literal["keep", "iterate", "discard"], str, str]:
@@ -187,12 +160,14 @@ def _close_levels(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[
         rate = estimate_of(evaluation, contender, clause.metric)
         if clause.kind not in ("at_least", "at_most") or clause.threshold is None or rate is None or rate.value is None:
             continue
-        metric = evaluation.metrics[clause.metric]
+        metric, least = evaluation.metrics[clause.metric], clause.kind == "at_least"
+        if not (rate.value >= clause.threshold if least else rate.value <= clause.threshold):
+            continue
         if rate.low is None or rate.high is None:
             beyond = "cannot be stated"
-        elif rate.value >= clause.threshold > rate.low and clause.kind == "at_least":
+        elif least and rate.low < clause.threshold:
             beyond = f"reaches down to {_level(metric, rate.low)}"
-        elif rate.value <= clause.threshold < rate.high and clause.kind == "at_most":
+        elif not least and rate.high > clause.threshold:
             beyond = f"reaches up to {_level(metric, rate.high)}"
         else:
             continue
@@ -235,49 +210,3 @@ def _rare_labels(recipe: Recipe, evaluation: EvaluationResult) -> Iterator[str]:
         named = ", ".join(f"{label} {count}" for count, label in rare[:5])
         more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
         yield f"{len(rare)} of {len(counts)} labels have fewer than {FEW_ROWS} held-out rows: {named}{more}"
-
-
-def _clause_list(verdict: Verdict, role: str, heading: str) -> str:
-    lines = [
-        f"- **{'holds' if clause.holds else 'does not hold'}**: {clause.text}  \n  {clause.evidence}"
-        for clause in verdict.clauses
-        if clause.role == role
-    ]
-    return "\n".join([heading, "", *lines]) if lines else ""
-
-
-def _table(evaluation: EvaluationResult) -> str:
-    shown = [name for name, metric in evaluation.metrics.items() if metric.kind != "preference"]
-    header = ("", *evaluation.contenders)
-    lines = [header, ("---",) * len(header)]
-    for name in shown:
-        cells = [say_estimate(result.estimates.get(name)) for result in evaluation.contenders.values()]
-        lines.append((name, *cells))
-    results = evaluation.contenders.values()
-    lines.append(("answers, cut off", *(f"{result.num_answers}, {result.num_truncated}" for result in results)))
-    lines.append(("mean tokens", *(f"{result.mean_num_tokens:.0f}" for result in results)))
-    if evaluation.train_estimate is not None:
-        own = say_estimate(evaluation.train_estimate)
-        row = [own if name == "tuned" else "" for name in evaluation.contenders]
-        lines.append((f"{evaluation.main_metric} on {evaluation.num_train_answered} training rows", *row))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _chance(evaluation: EvaluationResult) -> str:
-    one_label = always_one_label(evaluation)
-    return f" For comparison: {one_label}." if one_label else ""
-
-
-def _ranked(diagnoses: Sequence[Diagnosis]) -> str:
-    return "\n".join(
-        f"{rank}. **{diagnosis.name.replace('_', ' ')}**: {diagnosis.evidence}. Suggests: {diagnosis.next_change}."
-        for rank, diagnosis in enumerate(diagnoses, start=1)
-    )
-
-
-def _record(verdict: Verdict) -> str:
-    changed = "**changed after an evaluation**" if verdict.rule_changed_after_evaluation else "not changed"
-    lines = [f"Rule {verdict.rule_hash[:16]}, {changed}; decided {verdict.decided_at}."]
-    if verdict.rule_changed_after_evaluation:
-        lines += ["- " + ", ".join(f"{key}: {value}" for key, value in entry.items()) for entry in verdict.rule_history]
-    return "\n".join(lines)

@@ -34,8 +34,9 @@ class OneLabel:
 def apply_clause(clause: Clause, role: ClauseRole, evaluation: EvaluationResult) -> ClauseResult:
     """Does one sentence of the rule hold? What cannot be evaluated does not hold, and the evidence says so.
 
-    `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour; on one of several metrics,
-    with p corrected for their number (Holm). Clauses that must all hold are not corrected for each other.
+    `beats`: the paired exact test, two-sided, has p ≤ 0.05 and the difference is in favour (of means, its interval
+    too); on one of several metrics, with p corrected for their number (Holm). Clauses that must all hold are not
+    corrected for each other.
     `no worse`: the 95% interval of the difference excludes a loss of the margin and more. A level is compared
     with the observed value. `falls` and `rises` forbid keep, so they hold unless the interval excludes it; and
     whatever stands under `never_when` holds where it cannot be evaluated.
@@ -183,6 +184,13 @@ def say_margin(metric: Metric, margin: float) -> str:
     return f"{margin:g}" if metric.kind == "mean" else f"{100 * margin:g} points"
 
 
+def say_overlap(generator: str | None) -> str:
+    """What overlap with references means, given who wrote them (data.generator)."""
+    if generator is None or generator == "people":
+        return "closeness to the references, not quality"
+    return f"fidelity to references written by {generator}, not quality"
+
+
 def say_p(p_value: float) -> str:
     """`p = 0.031`."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
@@ -201,13 +209,13 @@ def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, s
     # the rule's number of metrics counts, also of those that could not be compared: it was written down first
     corrected = holm([1.0 if comparison is None else comparison.p_value for _, comparison, _ in pairs])
     wins = any(
-        p_value <= SIGNIFICANCE and gain(evaluation.metrics[metric], comparison.difference) > 0
+        p_value <= SIGNIFICANCE and _in_favour(evaluation.metrics[metric], comparison)
         for (metric, comparison, _), p_value in zip(pairs, corrected, strict=True)
         if comparison is not None
     )
     holds = wins or (None if any(comparison is None for _, comparison, _ in pairs) else False)
     said = [
-        prefix if comparison is None else prefix + say_comparison(evaluation, comparison)
+        prefix + (say_comparison(evaluation, comparison) + _not_borne_out(evaluation, comparison) if comparison else "")
         for _, comparison, prefix in pairs
     ]
     if len(pairs) == 1:
@@ -219,6 +227,22 @@ def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, s
         if comparison is not None
     )
     return holds, f"{named}; corrected for {len(pairs)} metrics (Holm): {corrected_ps or 'none compared'}"
+
+
+def _in_favour(metric: Metric, comparison: Comparison) -> bool:
+    if metric.kind != "mean":
+        return gain(metric, comparison.difference) > 0
+    # of few skewed differences the test alone would call too many significant: the interval must agree
+    worst = comparison.high if metric.lower_is_better else comparison.low
+    return worst is not None and gain(metric, worst) > 0
+
+
+def _not_borne_out(evaluation: EvaluationResult, comparison: Comparison) -> str:
+    """Why a gain that the test finds does not count."""
+    metric = evaluation.metrics[comparison.metric]
+    if comparison.p_value > SIGNIFICANCE or gain(metric, comparison.difference) <= 0:
+        return ""
+    return "" if _in_favour(metric, comparison) else "; no win, since of a mean the interval must exclude 0 too"
 
 
 def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Comparison | None, str]:

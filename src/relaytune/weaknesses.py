@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relaytune.core.results import ContenderResult, EvaluationResult
+from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult
+from relaytune.core.statistics import smallest_detectable_win_share
+from relaytune.testimony import is_person, say_share
 
 WIDE_DIFFERENCE = 0.10  # a held-out set that misses a true difference of this size is small
 
@@ -16,6 +18,7 @@ def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
     for result in evaluation.contenders.values():
         yield from _cut_off_or_unscored(result)
     yield from _only_closeness(evaluation)
+    yield from _judged(evaluation)
 
 
 def _too_few_rows(evaluation: EvaluationResult) -> Iterator[str]:
@@ -54,3 +57,46 @@ def _only_closeness(evaluation: EvaluationResult) -> Iterator[str]:
     groups = {metric.group for metric in evaluation.metrics.values()}
     if "overlap" in groups and not groups & {"judgement", "judge"}:
         yield "only the overlap with references was measured: it tells how close answers are to these, not how good"
+
+
+def _judged(evaluation: EvaluationResult) -> Iterator[str]:
+    judging = evaluation.judging
+    if judging is None:
+        return
+    yield from judging.stamps
+    yield from _few_judged_prompts(evaluation)
+    judges = {row.judge for row in judging.summaries}
+    people = {judge for judge in judges if is_person(judge)}
+    if len(judges) == 1 and not people:
+        yield f"one judge, {judges.pop()}, and no labels of people to hold it against"
+    elif judges and not people:
+        yield "no labels of people to hold the judges against"
+    for row in judging.summaries:
+        pair = f"{row.judge} on {row.contender} against {row.other}"
+        if row.refused:
+            yield f"no verdict of {pair}: {row.refused}"
+        bias = row.first_slot
+        if bias.interval and not bias.interval[0] <= 0.5 <= bias.interval[1]:
+            yield f"{pair} prefers the {'first' if (bias.share or 0) > 0.5 else 'second'} place: {say_share(bias)}"
+        if row.caution:
+            yield f"{pair}: {row.caution}"
+    yield from _equal_points(judging)
+
+
+def _few_judged_prompts(evaluation: EvaluationResult) -> Iterator[str]:
+    share, prompts = smallest_detectable_win_share(evaluation.num_prompts), evaluation.num_prompts
+    if share is None:
+        yield f"{prompts} prompts show no preference at all with 80% power"
+    else:
+        ratio = f"{100 * share:.0f}:{100 - 100 * share:.0f}"
+        yield f"{prompts} prompts without ties show a preference of {ratio} and above with 80% power; ties cost more"
+
+
+def _equal_points(judging: JudgingResult) -> Iterator[str]:
+    counts = judging.equal_points or {}
+    tied, elsewhere = counts.get("tied, points equal", 0), counts.get("tied, points different", 0)
+    if tied and not elsewhere:
+        yield (
+            f"all {tied} ties are between answers with equal points, and none between others: preference and points "
+            "may be one judgement, not two"
+        )

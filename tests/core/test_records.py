@@ -9,12 +9,18 @@ from relaytune.core.files import write_jsonl
 from relaytune.core.records import (
     Example,
     Generation,
+    Judgement,
     Message,
+    Rating,
     data_hash,
     read_examples,
     read_generations,
+    read_judgements,
+    read_ratings,
     write_examples,
     write_generations,
+    write_judgements,
+    write_ratings,
 )
 
 
@@ -66,3 +72,15 @@ def test_the_hash_of_data_knows_order_and_content_but_not_files() -> None:
     moved = Example.of(_asks("a"), "low", "u:9")
     assert data_hash([one, two]) == data_hash([moved, two])
     assert len({data_hash(rows) for rows in ([one, two], [two, one], [one], [one, one], [])}) == 5
+
+
+def test_judgements_and_ratings_read_back_are_those_written(tmp_path: Path) -> None:
+    judgements = [
+        Judgement("1", "j", "tuned", "base", "tie", "ü\u2028"),
+        Judgement("1", "j", "base", "tuned", None, "no verdict line"),
+    ]
+    write_judgements(tmp_path / "judgements.jsonl", judgements)
+    assert read_judgements(tmp_path / "judgements.jsonl") == judgements
+    ratings = [Rating("1", "j", "base", "tone", 2.0, ""), Rating("1", "j", "tuned", "tone", None, "empty")]
+    write_ratings(tmp_path / "ratings.jsonl", ratings)
+    assert read_ratings(tmp_path / "ratings.jsonl") == ratings

@@ -81,8 +81,10 @@ SUMMARY = PreferenceSummary(
     unscored_reasons={"no verdict in the answer": 2},
     consistency=Share(54, 60, 0.9, (0.8, 0.95)),
     first_slot=Share(50, 100, 0.5, (0.4, 0.6)),
+    num_one_order=1,
     longer_wins=Share(0, 0, None, None),
     length_matched=WinLoss(3, 2, 1, None, None, 1.0),
+    caution="",
     refused="",
 )
 JUDGING = JudgingResult(
@@ -90,9 +92,7 @@ JUDGING = JudgingResult(
     agreements=(RaterAgreement("a judge", "human:1", "tuned against base", Agreement(20, 0.8, 0.6, (0.2, 0.9))),),
     corrections=(HumanCorrection("a judge", "preference", "tuned", 0.4, CorrectedMean(0.3, None, 20, 0.8)),),
     num_unscored_ratings=0,
-    one_order_only=1,
-    ties_of_equal_ratings=(3, 10),
-    decided_of_equal_ratings=0,
+    equal_points={"tied, points equal": 3, "tied, points different": 7},
     stamps=("a judge is of the family of the base model",),
 )
 EVALUATION = EvaluationResult(

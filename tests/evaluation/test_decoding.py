@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from relaytune.core.model import find_model, load_model, load_template
 from relaytune.core.sections import BaseModelChoice
 from relaytune.evaluation import decoding
-from relaytune.evaluation.decoding import Continuations, decode
+from relaytune.evaluation.decoding import Continuations, Sampling, decode
 from small_model import random_examples, small_llama
 
 
@@ -110,3 +111,50 @@ def test_on_smollm2_answers_are_those_of_plain_generate() -> None:
     expected = [plain(twin, prompt, 12) for prompt in prompts]
     stop = frozenset({template.end_of_turn_id})
     assert [row.ids for row in decode(load_model(folder, "cpu"), prompts, 12, stop)] == expected
+
+
+def sampled(prompts: list[list[int]], seed: int = 1, names: list[str] | None = None, **changes: Any) -> list[list[int]]:
+    settings = {"temperature": 1.0, "top_p": 0.9, **changes}
+    sampling = Sampling(**settings, seed=seed)
+    names = names or [str(at) for at in range(len(prompts))]
+    return [row.ids for row in decode(small_llama(), prompts, 10, frozenset({2}), sampling=sampling, names=names)]
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 5])
+def test_what_is_drawn_does_not_depend_on_the_batch(rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [example.prompt_ids for example in random_examples(13, prefix=8)]
+    expected = sampled(prompts)
+    monkeypatch.setattr(decoding, "ANSWERS_AT_ONCE", rows_at_once)
+    assert sampled(prompts) == expected
+    backwards = sampled(prompts[::-1], names=[str(at) for at in reversed(range(13))])
+    assert backwards == expected[::-1]
+    assert sampled(prompts[4:6], names=["4", "5"]) == expected[4:6]
+
+
+def test_another_seed_or_another_name_draws_other_answers() -> None:
+    prompts = [example.prompt_ids for example in random_examples(5, prefix=8)]
+    expected = sampled(prompts)
+    assert sampled(prompts) == expected
+    for other in (sampled(prompts, seed=2), sampled(prompts, names=list("abcde"))):
+        assert all(one != two for one, two in zip(other, expected, strict=True))
+
+
+def test_a_very_low_temperature_or_top_p_draws_the_likeliest_token() -> None:
+    prompts = [example.prompt_ids for example in random_examples(5, prefix=8)]
+    greedy = [row.ids for row in decode(small_llama(), prompts, 10, frozenset({2}))]
+    assert sampled(prompts, temperature=1e-4, top_p=1.0) == greedy
+    assert sampled(prompts, top_p=1e-6) == greedy
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.8), (2.0, 0.5)])
+def test_tokens_are_drawn_as_often_as_transformers_says(temperature: float, top_p: float) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 12) * 2
+    scores = TopPLogitsWarper(top_p)(None, TemperatureLogitsWarper(temperature)(None, logits))
+    expected = scores.softmax(-1)[0]
+    n = 20_000
+    drawn = Sampling(temperature, top_p, 3).draw(logits.expand(n, -1), [("row", place) for place in range(n)])
+    counts = torch.bincount(torch.tensor(drawn), minlength=12)
+    assert (counts[expected == 0] == 0).all()
+    # 4.5 standard errors of a share
+    assert ((counts / n - expected).abs() <= 4.5 * (expected * (1 - expected) / n).sqrt() + 1e-9).all()

@@ -16,8 +16,9 @@ from relaytune.core.run_folder import RunFolder
 from relaytune.reporting import write_report
 
 SECTIONS = (
-    "verdict", "contenders", "differences", "flips", "confusion", "gap", "few-shot", "losses", "sessions", "supervised",
-    "data", "plan", "risks", "environment", "provenance", "reproduce",
+    "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion",
+    "gap", "few-shot", "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance",
+    "reproduce",
 )  # fmt: skip
 
 
@@ -182,8 +183,8 @@ def test_unscored_and_cut_off_answers_are_counted_and_explained(run: RunFolder) 
 
 def test_a_rate_without_any_scored_answer_is_not_drawn_as_zero(run: RunFolder) -> None:
     evaluation = json.loads(run.evaluation.read_text(encoding="utf-8"))
-    nothing = {"right": 0, "scored": 0, "unscored": 160, "rate": None, "low": None, "high": None}
-    evaluation["contenders"]["tuned"]["rates"]["label_accuracy"] = nothing
+    nothing = {"right": 0, "scored": 0, "unscored": 160, "value": None, "low": None, "high": None}
+    evaluation["contenders"]["tuned"]["estimates"]["label_accuracy"] = nothing
     write_json(run.evaluation, evaluation)
     page = written(run)
     label_chart = next(svg for svg in page.all("svg") if str(svg.get("aria-label")).startswith("label_accuracy"))
@@ -211,7 +212,7 @@ def test_flipped_rows_show_the_message_and_both_answers_without_the_shared_instr
 def test_flips_that_are_not_shown_are_counted(run: RunFolder) -> None:
     evaluation = json.loads(run.evaluation.read_text(encoding="utf-8"))
     pair = next(c for c in evaluation["comparisons"] if c["metric"] == "label_accuracy" and c["other"] == "few_shot")
-    assert (pair["only_contender"], pair["only_other"]) == (45, 24)
+    assert (pair["wins"], pair["losses"]) == (45, 24)
     html = write_report(run).read_text(encoding="utf-8")
     flips = html.split('<section id="flips"')[1].split("</section>")[0]
     assert flips.count('<details class="flip">') == 40 + 24
@@ -356,7 +357,7 @@ def test_before_training_the_prompts_are_reported_and_tuned_is_named_as_missing(
     evaluation = json.loads(run.evaluation.read_text(encoding="utf-8"))
     del evaluation["contenders"]["tuned"]
     evaluation["comparisons"] = [c for c in evaluation["comparisons"] if c["contender"] != "tuned"]
-    evaluation["train_rate"] = None
+    evaluation["train_estimate"] = None
     write_json(run.prompts_evaluation, evaluation)
     shutil.rmtree(run.sessions)
     run.training.unlink()

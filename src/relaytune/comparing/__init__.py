@@ -8,8 +8,9 @@ from pathlib import Path
 
 from relaytune.comparing.criteria import load_criteria
 from relaytune.comparing.reading import Matched, read_answers
+from relaytune.core.criteria import Criteria
 from relaytune.core.errors import UsageError
-from relaytune.core.files import write_jsonl
+from relaytune.core.files import write_jsonl, write_text
 from relaytune.core.records import Score, as_json
 from relaytune.core.results import EvaluationResult, Verdict, write_result
 from relaytune.core.screen import Screen
@@ -52,38 +53,37 @@ def compare_files(
 ) -> FilesCompared:
     """Measure every file's answers to the rows that all of them have, compare them in pairs, and apply the rule.
 
-    With `output`, a folder, evaluation.json, scores.jsonl and (with a rule) verdict.json are written there.
+    With `output`, a folder, evaluation.json, evaluation.md, scores.jsonl and (with a rule) verdict.json are written
+    there, and what judges answer.
 
     Raises:
         DataError: the files cannot be read or matched.
         RecipeError: the criteria are wrong.
     """
+    from relaytune.comparing.judging import judge_answers
     from relaytune.decision import decide_answers
-    from relaytune.evaluation.measuring import measure
-    from relaytune.evaluation.summary import Evidence, summarize
+    from relaytune.evaluation.summary import measure_answers, summarize
 
     matched = read_answers(files, references)
     criteria = load_criteria(criteria_path, list(files), with_references=matched.num_references > 0)
     screen = screen or Screen.silent()
-    measured = [measure(criteria, matched.rows, answers, name) for name, answers in matched.generations.items()]
-    scores = [row for rows, _ in measured for row in rows]
-    evaluation = summarize(
-        criteria,
-        Evidence(
-            matched.rows,
-            matched.generations,
-            scores,
-            notes={name: note for _, notes in measured for name, note in notes.items()},
-        ),
-    )
+    evidence = measure_answers(criteria, matched.rows, matched.generations)
+    if criteria.judging is not None:
+        evidence = judge_answers(criteria, criteria.judging, evidence, criteria_path, output, screen)
+    evaluation = summarize(criteria, evidence)
     verdict = decide_answers(criteria.rule, evaluation) if criteria.rule else None
     if output is not None:
-        _write(output, evaluation, scores, verdict)
+        _write(output, evaluation, criteria, evidence.scores, verdict)
     return FilesCompared(evaluation, verdict, matched)
 
 
-def _write(folder: Path, evaluation: EvaluationResult, scores: Sequence[Score], verdict: Verdict | None) -> None:
+def _write(
+    folder: Path, evaluation: EvaluationResult, criteria: Criteria, scores: Sequence[Score], verdict: Verdict | None
+) -> None:
+    from relaytune.note import evaluation_markdown
+
     write_result(folder / "evaluation.json", evaluation)
+    write_text(folder / "evaluation.md", evaluation_markdown(evaluation, criteria.generator))
     write_jsonl(folder / "scores.jsonl", (as_json(row) for row in scores))
     if verdict is not None:
         write_result(folder / "verdict.json", verdict)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import Field
 
 from relaytune.core.contract import Contract
 from relaytune.core.criteria import Criteria
@@ -21,7 +24,8 @@ class CriteriaFile(Section):
     evaluation: Evaluation = Evaluation.model_validate({})
     judging: Judging | None = None
     decision: DecisionRule | None = None
-    generator: str | None = None
+    generator: str | None = Field(None, description="the model that wrote the references, or `people`")
+    base_model: str | None = Field(None, description="the model that the contenders are, for the judges' relatives")
 
 
 def load_criteria(path: Path | None, contenders: Sequence[str], *, with_references: bool) -> Criteria:
@@ -33,12 +37,12 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     Raises:
         RecipeError: the file is wrong, or its rule names what is not there.
     """
-    criteria = _read(path) if path else Criteria(None, Evaluation.model_validate({}), None, None, None)
+    criteria = _read(path) if path else Criteria(None, Evaluation.model_validate({}), None, None)
     scorers = criteria.evaluation.scorers
     if scorers is None and criteria.contract is None:
         scorers = ("rouge_l", "sentence_bleu") if with_references else ()
     evaluation = criteria.evaluation.model_copy(update={"forgetting": False, "scorers": scorers})
-    criteria = Criteria(criteria.contract, evaluation, criteria.judging, criteria.rule, criteria.generator)
+    criteria = replace(criteria, evaluation=evaluation)
     if criteria.rule is not None:
         wrong = rule_problems(criteria.rule, criteria.metrics, (*contenders, BEST_PROMPT))
         if wrong:
@@ -48,7 +52,7 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
 
 def _read(path: Path) -> Criteria:
     values = read_yaml(path)
-    if isinstance(values, dict) and "base_model" in values:
+    if isinstance(values, dict) and isinstance(values.get("base_model"), dict):
         return validate_recipe(values, str(path)).criteria
     found = validate_section(CriteriaFile, values, str(path))
-    return Criteria(found.contract, found.evaluation, found.judging, found.decision, found.generator)
+    return Criteria(found.contract, found.evaluation, found.judging, found.decision, found.generator, found.base_model)

@@ -84,6 +84,37 @@ def read_answers(files: Mapping[str, Path], references: Path | None = None) -> M
     return _match(answers, known, way)
 
 
+def read_for_rows(path: Path, rows: Sequence[Example]) -> list[Generation]:
+    """One file of answers to rows that are known: matched by `id`, else by the prompt, which is the last user message
+    or the whole conversation. Rows that the file does not answer stay unanswered.
+
+    Raises:
+        DataError: the file cannot be read, or an answer is to no row. All faults at once.
+    """
+    faults = _Faults()
+    loaded = _load(path, faults)
+    faults.raise_if_any()
+    way = _way_of_matching([loaded])
+    answers = _answer_rows(loaded, way, faults)
+    faults.raise_if_any()
+    known: dict[str, Example] = {}
+    seen: Counter[str] = Counter()
+    for row in rows:
+        known[row.id] = row
+        for prompt in {sha256_of_value(messages)[:16] for messages in (list(row.messages), [row.messages[-1]])}:
+            seen[prompt] += 1
+            known.setdefault(f"{prompt}-{seen[prompt]}", row)
+    for answer in answers.values():
+        if answer.key not in known:
+            faults.add(answer.source, f"answers no held-out row (matched by {way})")
+    faults.raise_if_any()
+    return [
+        Generation(row.id, row.messages, answer.answer, answer.finish_reason, answer.num_tokens)
+        for answer in answers.values()
+        for row in (known[answer.key],)
+    ]
+
+
 def _load(path: Path, faults: _Faults) -> list[Row]:
     rows, findings = load_rows(path, str(path))
     for finding in findings:

@@ -9,6 +9,7 @@ from relaytune.comparing import FilesCompared
 from relaytune.core.metrics import Metric
 from relaytune.core.results import Comparison, EvaluationResult
 from relaytune.evidence import SIGNIFICANCE, gain, say_comparison, say_estimate, say_p
+from relaytune.testimony import testimony_lines
 from relaytune.weaknesses import weaknesses_of
 
 QUIET_GROUPS = ("style",)  # in the table, but compared in evaluation.json only
@@ -27,6 +28,7 @@ def comparison_text(compared: FilesCompared) -> str:
             *_table(evaluation),
             *_notes(evaluation),
             *_differences(evaluation),
+            *_judges(evaluation),
             "",
             "What this cannot show",
             *(f"  - {weakness}" for weakness in weaknesses_of(evaluation)),
@@ -77,6 +79,13 @@ def _differences(evaluation: EvaluationResult) -> Iterator[str]:
         for row in rows:
             yield f"  {row.metric}: {_outcome(row, evaluation.metrics[row.metric])}"
             yield f"    {say_comparison(evaluation, row)}{_corrected(row)}"
+
+
+def _judges(evaluation: EvaluationResult) -> Iterator[str]:
+    if evaluation.judging is not None:
+        yield ""
+        yield "Judges"
+        yield from (f"  - {line}" for line in testimony_lines(evaluation.judging))
 
 
 def _outcome(row: Comparison, metric: Metric) -> str:

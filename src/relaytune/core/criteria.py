@@ -19,7 +19,8 @@ class Criteria:
     evaluation: Evaluation
     judging: Judging | None
     rule: DecisionRule | None
-    generator: str | None  # the model that wrote the references; None: not stated
+    generator: str | None = None  # the model that wrote the references; None: not stated
+    base_model: str | None = None  # that the contenders are; None: not stated
 
     @property
     def metrics(self) -> dict[str, Metric]:

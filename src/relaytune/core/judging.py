@@ -175,13 +175,13 @@ def families_of(name: str) -> frozenset[str]:
     return frozenset(family for family, pattern in _FAMILIES.items() if re.search(pattern, text))
 
 
-def rubric_of(judging: Judging, contract: Contract, where: str) -> str:
+def rubric_of(judging: Judging, contract: Contract | None, where: str) -> str:
     """What makes an answer better: the section's own rubric, or that of a contract of free text.
 
     Raises:
         RecipeError: pairs are to be judged and neither is there.
     """
-    rubric = (judging.rubric or contract.free_text or "").strip()
+    rubric = (judging.rubric or (contract.free_text if contract else "") or "").strip()
     if not rubric and judging.judges and judging.pairwise:
         raise RecipeError(where, ["judging.rubric: missing; say what makes one answer better than another"])
     return rubric
@@ -205,7 +205,7 @@ def pairs_to_compare(judging: Judging, contenders: list[str], where: str) -> tup
     return judging.compare
 
 
-def check_families(judging: Judging, base_model: str, generator: str | None, where: str) -> tuple[str, ...]:
+def check_families(judging: Judging, base_model: str | None, generator: str | None, where: str) -> tuple[str, ...]:
     """Refuse judges that are related to the base model or to the generator of the data.
 
     Returns what every report with these judges must say: relatives that the recipe allowed, and what could not be
@@ -217,8 +217,11 @@ def check_families(judging: Judging, base_model: str, generator: str | None, whe
     if not judging.judges:
         return ()
     relatives, stamps = [], []
-    sources = {"the base model": base_model, "the generator of the data": generator}
+    sources: dict[str, str | None] = {"the base model": base_model, "the generator of the data": generator}
     for role, model in sources.items():
+        if model is None and role == "the base model":
+            stamps.append("Which model the contenders are is not stated (base_model): a judge may be its relative.")
+            continue
         if model is None:
             stamps.append("Who wrote the data's answers is not stated (data.generator): a judge may be its relative.")
             continue

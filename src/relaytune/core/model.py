@@ -1,7 +1,8 @@
 """From the name of a base model to its folder, its weights' fingerprint and the loaded model.
 
-A model is named by a hub id, a folder, a GGUF file, or `package:module/file.gguf`. A GGUF file is converted to
-safetensors once and kept in a cache (`RELAYTUNE_CACHE`, else `~/.cache/relaytune`).
+A model is named by a hub id, a folder, a GGUF file, or `package:module/path` for one of these inside an installed
+package. A GGUF file is converted to safetensors once and kept in a cache (`RELAYTUNE_CACHE`, else
+`~/.cache/relaytune`).
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def _inside_package(module: str, file: str) -> Path:
         )
     folder = Path(next(iter(spec.submodule_search_locations)))
     path = folder / file
-    if not path.is_file():
+    if not (path.is_file() or (file and path.is_dir())):
         others = sorted(found.name for found in folder.glob("*.gguf"))
         raise ModelError(
             f"base_model.name: the package {module} has no file {file!r}; it has {', '.join(others) or 'no .gguf file'}"
@@ -139,7 +140,7 @@ def package_of(choice: BaseModelChoice) -> str:
 
 
 def _checked_gguf(path: Path, choice: BaseModelChoice) -> Path:
-    if choice.sha256 is not None:
+    if choice.sha256 is not None and path.is_file():
         found = sha256_of_file(path)
         if found != choice.sha256:
             raise ModelError(

@@ -51,7 +51,9 @@ class Recipe(Section):
     @property
     def criteria(self) -> Criteria:
         """By what its answers are measured."""
-        return Criteria(self.contract, self.evaluation, self.judging, self.decision, self.data.generator)
+        return Criteria(
+            self.contract, self.evaluation, self.judging, self.decision, self.data.generator, self.base_model.name
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The resolved recipe, defaults included, as plain JSON values."""

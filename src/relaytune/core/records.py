@@ -48,10 +48,10 @@ class Generation:
     num_tokens: int
     # log-probability of each allowed label, in nats; None where the contract has no labels to compare
     label_log_probs: Mapping[str, float] | None = None
-    # of the reference completion, end of turn included, under the contender, in nats; None where it was not asked
+    # of the row's own completion behind the same messages, in nats, the end of turn included, and its tokens
     reference_log_prob: float | None = None
     reference_tokens: int | None = None
-    seed: int | None = None  # of sampling; None: greedy
+    seed: int | None = None  # of the sampling; None: greedy
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def write_generations(path: Path, generations: Iterable[Generation]) -> None:
 
 
 def read_generations(path: Path) -> list[Generation]:
-    """Read generations, ours or another tool's (which have no label probabilities).
+    """Read generations, ours or another tool's (which have no probabilities).
 
     Raises:
         DataError: a row lacks a field.

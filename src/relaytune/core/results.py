@@ -236,6 +236,15 @@ class WinLoss:
         """Share won, a tie counting half."""
         return None if self.difference is None else (1 + self.difference) / 2
 
+    @property
+    def decided_win_rate(self) -> float | None:
+        """Share won of the pairs that were not tied.
+
+        A judge's noise and its taste for a place make ties, which draw `win_rate` towards a half and move this little.
+        """
+        decided = self.wins + self.losses
+        return self.wins / decided if decided else None
+
 
 @dataclass(frozen=True)
 class PreferenceSummary:
@@ -250,9 +259,12 @@ class PreferenceSummary:
     num_unscored: int
     unscored_reasons: Mapping[str, int]
     consistency: Share  # of the pairs asked and scored, those judged alike in both orders
-    first_slot: Share  # verdicts for the answer shown first, of pairs that both orders decided; 0.5 has no bias
+    # verdicts for the answer shown first, of pairs that both orders decided, or of one order if only one was judged
+    first_slot: Share
+    num_one_order: int  # pairs that were judged in one order only
     longer_wins: Share  # of decided pairs whose answers differ in length
     length_matched: WinLoss  # of pairs with answers of about the same length
+    caution: str  # that the preference may be one for length; empty where nothing says so
     refused: str  # why no verdict is stated; empty where one is
 
     @property
@@ -293,9 +305,8 @@ class JudgingResult:
     agreements: tuple[RaterAgreement, ...]
     corrections: tuple[HumanCorrection, ...]
     num_unscored_ratings: int
-    one_order_only: int  # judgements whose pair was not judged in the other order
-    ties_of_equal_ratings: tuple[int, int] | None  # ties between answers with equal points, all ties; None: no points
-    decided_of_equal_ratings: int  # pairs decided though their points are equal
+    # "tied, points equal", "decided, points equal", …: rows of each; None where there are not both to compare
+    equal_points: Mapping[str, int] | None
     stamps: tuple[str, ...]  # what every report with these judges must say
 
 

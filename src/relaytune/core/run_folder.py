@@ -52,6 +52,9 @@ class RunFolder:
     few_shot_choice = _Place("generations/few_shot_choice.json")
     looks = _Place("looks.json")
     scores = _Place("scores.jsonl")
+    judging = _Place("judging")  # what each judge answered, as it came
+    judgements = _Place("judgements.jsonl")
+    ratings = _Place("ratings.jsonl")
     evaluation = _Place("evaluation.json")
     prompts_evaluation = _Place("prompts_evaluation.json")  # before training: base and few_shot only
     verdict = _Place("verdict.json")

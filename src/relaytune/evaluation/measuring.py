@@ -9,6 +9,7 @@ from relaytune.core.errors import MachineError
 from relaytune.core.records import Example, Generation, Score
 from relaytune.evaluation import traits
 from relaytune.evaluation.overlap import rouge_l, sentence_bleu
+from relaytune.evaluation.perplexity import reference_nats_per_token, reference_perplexity
 from relaytune.evaluation.scoring import NO_ANSWER, NO_REFERENCE, Value, by_id, score
 
 CUT_OFF = "cut off, and evaluation.exclude_truncated leaves such answers out"
@@ -78,20 +79,20 @@ def _overlaps(
             f"evaluation.scorers: {', '.join(wanted)} need the package {error.name}; install it with "
             "`pip install 'relaytune[eval]'`"
         ) from error
-    if "reference_nats" in wanted:
-        found["reference_nats"] = [_nats_per_token(generation) for _, generation in pairs]
-    reasons = {"reference_nats": "the reference's probability was not saved"}
     scores = [
-        Score(example.id, contender, name, value, "" if value is not None else reasons.get(name, NO_REFERENCE))
+        Score(example.id, contender, name, value, "" if value is not None else NO_REFERENCE)
         for name, values in found.items()
         for (example, _), value in zip(pairs, values, strict=True)
     ]
+    if "reference_nats" in wanted:
+        scores += [
+            Score(example.id, contender, "reference_nats", *reference_nats_per_token(generation))
+            for example, generation in pairs
+        ]
+        perplexity = reference_perplexity([generation for _, generation in pairs])
+        if perplexity is not None:
+            notes["reference_nats"] = f"perplexity of all references: {contender} {perplexity:.2f}"
     unanswered = [example for example in examples if example.id not in answers]
-    scores += [Score(example.id, contender, name, None, NO_ANSWER) for name in found for example in unanswered]
+    names = dict.fromkeys(row.scorer for row in scores)
+    scores += [Score(example.id, contender, name, None, NO_ANSWER) for name in names for example in unanswered]
     return scores, notes
-
-
-def _nats_per_token(generation: Generation) -> float | None:
-    if generation.reference_log_prob is None or not generation.reference_tokens:
-        return None
-    return -generation.reference_log_prob / generation.reference_tokens

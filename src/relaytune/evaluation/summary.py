@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from relaytune.core.contract import Contract, read_answer
@@ -23,6 +23,7 @@ from relaytune.core.results import (
 from relaytune.core.sections import CONTENDERS
 from relaytune.core.statistics import smallest_detectable_difference
 from relaytune.evaluation.estimating import Clusters, Values, adjusted, compare, compare_preferences, estimate
+from relaytune.evaluation.measuring import measure
 
 PROMPTS = ("base", "few_shot")
 NO_LABEL = "(none)"
@@ -40,11 +41,40 @@ class Evidence:
     scores: Sequence[Score]
     train_scores: Sequence[Score] = ()  # of tuned, on training rows
     # (contender, other) → row → 1, 0, -1 or None, as the judges together prefer
-    preferences: Mapping[tuple[str, str], Values] | None = None
+    preferences: Mapping[tuple[str, str], Values] = field(default_factory=dict)
     few_shot: FewShotChoice | None = None
     forgetting: Forgetting | None = None
     judging: JudgingResult | None = None
-    notes: Mapping[str, str] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def measure_answers(
+    criteria: Criteria,
+    held_out: Sequence[Example],
+    generations: Mapping[str, Sequence[Generation]],
+    trained_on: Sequence[Example] = (),
+    train_generations: Sequence[Generation] = (),
+) -> Evidence:
+    """Score all answers: those to held-out rows, and those of tuned to rows that it was trained on.
+
+    Raises:
+        RunError: an answer belongs to no row, or two answers to the same one.
+        MachineError: a package that a scorer needs is missing.
+    """
+    measured = [measure(criteria, held_out, answers, contender) for contender, answers in generations.items()]
+    return Evidence(
+        held_out,
+        generations,
+        [row for rows, _ in measured for row in rows],
+        measure(criteria, trained_on, train_generations, "tuned")[0],
+        notes=_joined_notes([notes for _, notes in measured]),
+    )
+
+
+def _joined_notes(all_notes: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Each metric's notes of all contenders, each said once."""
+    names = dict.fromkeys(name for notes in all_notes for name in notes)
+    return {name: "; ".join(dict.fromkeys(notes[name] for notes in all_notes if name in notes)) for name in names}
 
 
 def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
@@ -55,7 +85,7 @@ def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
     clusters = clusters_of(held_out, evidence.scores)
     preferences = {
         pair: compare_preferences(metrics[PREFERENCE], *pair, values, clusters)
-        for pair, values in (evidence.preferences or {}).items()
+        for pair, values in evidence.preferences.items()
     }
     comparisons = adjusted(
         [
@@ -87,7 +117,7 @@ def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
         few_shot=evidence.few_shot,
         forgetting=evidence.forgetting,
         judging=evidence.judging,
-        notes=evidence.notes or {},
+        notes=evidence.notes,
     )
 
 

@@ -18,8 +18,8 @@ LOOP_TIMES = 3  # the same stretch so often in a row, and ...
 LOOP_CHARACTERS = 60  # ... so long in all, is a loop: "no, no, no" is none
 OPENING_SENTENCES = 2  # a refusal stands at the beginning; further down the words may be a story's
 
-# English. Each pattern is searched, whatever the case, in an answer's first sentences. Precision and recall:
-# benchmarks/README.md
+# English. Each pattern is searched, whatever the case, in an answer's first sentences. What they find in real
+# answers: benchmarks/refusals.py. How many they miss is not measured
 _CANNOT = r"(?:can(?:no|')t|can not|am (?:not able|unable)|'m (?:not able|unable)|won't|will not|must decline)"
 _HELP = r"(?:assist|help|provide|comply|fulfil+|do that|answer that|create|write|generate|support|engage|discuss|share)"
 PATTERNS: dict[str, tuple[str, ...]] = {

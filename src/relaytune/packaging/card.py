@@ -107,14 +107,12 @@ def _fenced(text: str, language: str = "text") -> str:
 
 
 def _estimate(estimate: Estimate | None) -> str:
+    """A share in percent or a mean as it is, its interval, and what is unscored."""
     if estimate is None or estimate.value is None:
         return "not scored"
-    low, high = estimate.low, estimate.high
-    if estimate.right is None:
-        interval = (
-            "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
-        )
-        return f"{estimate.value:.3g}{interval}"
-    low, high = estimate.low, estimate.high
-    interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * estimate.value:.1f}%{interval}"
+    mean, low, high = estimate.right is None, estimate.low, estimate.high
+    value = f"{estimate.value:.3g}" if mean else f"{100 * estimate.value:.1f}%"
+    interval = ""
+    if low is not None and high is not None:
+        interval = f" [{low:.3g}, {high:.3g}]" if mean else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{value}{interval}" + (f", {estimate.unscored} unscored" if estimate.unscored else "")

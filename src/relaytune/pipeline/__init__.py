@@ -2,7 +2,7 @@
 
 from relaytune.pipeline.concluding import decide_stage, package_stage, report_stage
 from relaytune.pipeline.continuing import write_next_session
-from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage
+from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage, judge_and_score
 from relaytune.pipeline.job import Job, open_job
 from relaytune.pipeline.preparing import check_stage, plan_stage
 from relaytune.pipeline.running import run_all
@@ -17,6 +17,7 @@ __all__ = [
     "decide_stage",
     "evaluate_prompts_stage",
     "evaluate_tuned_stage",
+    "judge_and_score",
     "lineage",
     "open_job",
     "package_stage",

@@ -21,7 +21,7 @@ from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import refuse_outdated
 
-EVIDENCE = ("check", "base", "few_shot", "train", "tuned", "score")
+EVIDENCE = ("check", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
 
 
 def decide_stage(job: Job) -> Verdict:
@@ -39,7 +39,8 @@ def decide_stage(job: Job) -> Verdict:
 
 
 def _decide(job: Job) -> Sequence[Path]:
-    from relaytune.decision import decide, verdict_markdown
+    from relaytune.decision import decide
+    from relaytune.note import verdict_markdown
 
     run = job.run
     evaluation = read_result(run.evaluation, EvaluationResult)

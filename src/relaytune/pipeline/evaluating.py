@@ -5,17 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, write_json
-from relaytune.core.records import read_examples, write_generations
+from relaytune.core.records import Example, Generation, read_examples, write_generations
 from relaytune.core.results import EvaluationResult, Plan, read_result, write_result
 from relaytune.core.run_folder import now
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import judge_stage
 from relaytune.pipeline.scoring import PROMPTS, score_stage
 from relaytune.pipeline.standing import refuse_outdated
+
+if TYPE_CHECKING:
+    from relaytune.evaluation.decoding import Sampling
+    from relaytune.evaluation.generating import Answerer
 
 
 def evaluate_prompts_stage(job: Job) -> EvaluationResult:
@@ -25,6 +30,7 @@ def evaluate_prompts_stage(job: Job) -> EvaluationResult:
     job.make(job.stage("base", answering), lambda: _answer_base(job), _device(job))
     shown = inputs(job, "training rows", "validation rows", "few_shot settings", "seed")
     job.make(job.stage("few_shot", {**answering, **shown}), lambda: _answer_few_shot(job), _device(job))
+    _import_answers(job)
     return score_stage(job, with_tuned=False)
 
 
@@ -34,27 +40,69 @@ def evaluate_tuned_stage(job: Job) -> EvaluationResult:
     store_rule(job)
     stage = job.stage("tuned", {**inputs(job, "training rows", "adapter"), **_answering(job)})
     job.make(stage, lambda: _answer_tuned(job), _device(job))
+    judge_stage(job)
+    return score_stage(job, with_tuned=True)
+
+
+def judge_and_score(job: Job) -> EvaluationResult:
+    """Judge the answers that are there, and score everything anew.
+
+    Raises:
+        RunError: the recipe names no judge, or tuned has not answered yet.
+    """
+    if job.recipe.judging is None:
+        raise RunError(f"{job.recipe_path}: names no judge; add a section `judging`, e.g. judging: {{judges: [...]}}")
+    refuse_outdated(job, "tuned")
+    judge_stage(job)
     return score_stage(job, with_tuned=True)
 
 
 def _answering(job: Job) -> dict[str, Any]:
     """What every contender's answers depend on."""
-    return {**inputs(job, "held-out rows", "max_new_tokens", "labels"), **job.model_identity}
+    names = ("held-out rows", "max_new_tokens", "labels", "decoding", "saved with answers")
+    return {**inputs(job, *names), **job.model_identity}
 
 
 def _device(job: Job) -> str:
     return read_result(job.found(job.run.plan, "plan"), Plan).hardware.device
 
 
-def _answerer(job: Job, adapter: Path | None) -> Any:
+def _answerer(job: Job) -> Answerer:
+    """The base model, loaded once for all contenders; `tuned` is the same with the adapter on."""
     from relaytune.evaluation.generating import Answerer
 
-    return Answerer.load(job.recipe, job.model, adapter, _device(job), job.screen)
+    if job.loaded.answerer is None:
+        job.loaded.answerer = Answerer.load(job.recipe, job.model, _device(job), job.screen)
+    return job.loaded.answerer
+
+
+def _sampling(job: Job) -> Sampling | None:
+    from relaytune.evaluation.decoding import Sampling
+
+    chosen = job.recipe.evaluation
+    return Sampling(chosen.temperature, chosen.top_p, chosen.seed) if chosen.temperature else None
+
+
+def _answer(
+    job: Job, examples: Sequence[Example], label: str, shots: Sequence[Example] = ()
+) -> list[Generation] | None:
+    """Answers as the recipe wants them, and how likely the references are, where that is scored."""
+    references = "reference_nats" in job.recipe.evaluation.scorers_for(job.recipe.contract)
+    return _answerer(job).answer(examples, label, shots, sampling=_sampling(job), references=references)
+
+
+def _answer_general(job: Job, contender: str) -> list[Path]:
+    """Answers to the general set, where forgetting is measured."""
+    if not job.recipe.evaluation.forgetting:
+        return []
+    path = job.run.generation(f"{contender}_on_general")
+    write_generations(path, _answerer(job).answer_general(f"{contender}, general"))
+    return [path]
 
 
 def _answer_base(job: Job) -> Sequence[Path]:
     held_out = read_examples(job.run.held_out)
-    generations = _answerer(job, None).answer(held_out, "base")
+    generations = _answer(job, held_out, "base")
     if generations is None:
         raise RunError(
             "evaluation.max_new_tokens: the longest held-out prompt and its answer do not fit the model's context; "
@@ -62,20 +110,19 @@ def _answer_base(job: Job) -> Sequence[Path]:
         )
     write_generations(job.run.generation("base"), generations)
     _count_look(job, "base")
-    return [job.run.generation("base")]
+    return [job.run.generation("base"), *_answer_general(job, "base")]
 
 
 def _answer_few_shot(job: Job) -> Sequence[Path]:
     from relaytune.evaluation.prompting import choose_shots
 
-    answerer = _answerer(job, None)
     train, validation = read_examples(job.run.train), read_examples(job.run.validation)
     held_out = read_examples(job.run.held_out)
     choice = choose_shots(
         job.recipe,
         train,
         validation,
-        lambda shots: answerer.answer(validation, f"k={len(shots)} on validation rows", shots),
+        lambda shots: _answer(job, validation, f"k={len(shots)} on validation rows", shots),
         job.screen.say,
     )
     by_id = {example.id: example for example in train}
@@ -83,7 +130,7 @@ def _answer_few_shot(job: Job) -> Sequence[Path]:
     if choice is not None:
         shots = [by_id[id] for id in choice.chosen.example_ids]
         job.screen.say(f"Chosen on validation rows: k={choice.chosen.k}, draw {choice.chosen.draw + 1}")
-        generations = answerer.answer(held_out, "few_shot", shots)
+        generations = _answer(job, held_out, "few_shot", shots)
     if choice is None or generations is None:
         job.screen.say("few_shot: no prompt with examples fits this model's context; there is no such contender")
         job.run.generation("few_shot").unlink(missing_ok=True)
@@ -95,15 +142,28 @@ def _answer_few_shot(job: Job) -> Sequence[Path]:
     return [job.run.few_shot_choice, job.run.generation("few_shot")]
 
 
+def _import_answers(job: Job) -> None:
+    """Answers that were made elsewhere, as the recipe names them, become contenders."""
+    if not job.recipe.evaluation.imported:
+        return
+
+    def work() -> Sequence[Path]:
+        from relaytune.comparing.reading import read_for_rows
+
+        held_out = read_examples(job.run.held_out)
+        for name, file in job.recipe.evaluation.imported.items():
+            write_generations(job.run.generation(name), read_for_rows(job.recipe_path.parent / file, held_out))
+        return [job.run.generation(name) for name in job.recipe.evaluation.imported]
+
+    job.make(job.stage("imported", inputs(job, "held-out rows", "imported files")), work)
+
+
 def _answer_tuned(job: Job) -> Sequence[Path]:
     held_out, train = read_examples(job.run.held_out), read_examples(job.run.train)
-    answerer = _answerer(job, job.run.adapter)
     sample = random.Random(job.recipe.training.seed).sample(train, min(len(train), len(held_out)))
-    answers = {
-        "tuned": answerer.answer(held_out, "tuned"),
-        "tuned_on_train": answerer.answer(sample, "training rows"),
-    }
-    outputs = []
+    with _answerer(job).adapted(job.run.adapter):
+        answers = {"tuned": _answer(job, held_out, "tuned"), "tuned_on_train": _answer(job, sample, "training rows")}
+        outputs = _answer_general(job, "tuned")
     for name, generations in answers.items():
         if generations is None:
             raise RunError(f"{name}: the longest prompt and its answer do not fit the model's context")

@@ -27,6 +27,19 @@ def _data_file(split: str) -> Input:
     return value
 
 
+def _human_labels(job: Job) -> str:
+    judging = job.recipe.judging
+    if judging is None or judging.human_labels is None:
+        return "none"
+    path = job.recipe_path.parent / judging.human_labels
+    return sha256_of_file(path) if path.is_file() else "missing"
+
+
+def _imported_files(job: Job) -> dict[str, str]:
+    files = {name: job.recipe_path.parent / file for name, file in job.recipe.evaluation.imported.items()}
+    return {name: sha256_of_file(path) if path.is_file() else "missing" for name, path in files.items()}
+
+
 def _answers(contender: str) -> Input:
     return lambda job: job.file_hash(job.run.generation(contender), "evaluate")
 
@@ -40,7 +53,8 @@ def _adapter(job: Job) -> str:
 
 
 # stages whose records the report and the package depend on
-RECORDED = ("check", "plan", "base", "few_shot", "train", "tuned", "score", "decide")
+GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general", "tuned_on_general")
+RECORDED = ("check", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
 
 _INPUTS: Mapping[str, Input] = {
     **{name: _section(name) for name in ("task", "contract", "data", "lora", "training", "evaluation")},
@@ -48,7 +62,15 @@ _INPUTS: Mapping[str, Input] = {
     "max_length": lambda job: str(job.recipe.training.max_length),
     "max_new_tokens": lambda job: str(job.recipe.evaluation.max_new_tokens),
     "seed": lambda job: str(job.recipe.training.seed),
+    "judging": lambda job: job.sections["judging"],
+    "human labels": _human_labels,
+    "judgements": lambda job: job.file_hash(job.run.judgements, "judge"),
+    "ratings": lambda job: job.file_hash(job.run.ratings, "judge"),
     "decoding": lambda job: [getattr(job.recipe.evaluation, name) for name in ("temperature", "top_p", "seed")],
+    "saved with answers": lambda job: [
+        "reference_nats" in job.recipe.evaluation.scorers_for(job.recipe.contract),
+        job.recipe.evaluation.forgetting,
+    ],
     "scorers": lambda job: [*job.recipe.criteria.metrics, job.recipe.evaluation.exclude_truncated],
     "labels": lambda job: list(job.recipe.contract.allowed_labels),
     "rule": lambda job: job.recipe.decision.hash,
@@ -62,7 +84,8 @@ _INPUTS: Mapping[str, Input] = {
     "precision": lambda job: read_result(job.found(job.run.plan, "plan"), Plan).precision,
     "adapter": _adapter,
     "few_shot choice": lambda job: job.file_hash(job.run.few_shot_choice, "evaluate"),
-    **{f"{name} answers": _answers(name) for name in ("base", "few_shot", "tuned", "tuned_on_train")},
+    **{f"{name} answers": _answers(name) for name in GENERATIONS},
+    "imported files": _imported_files,
     "evaluation result": lambda job: job.file_hash(job.run.evaluation, "evaluate"),
     "training result": lambda job: job.file_hash(job.run.training, "train"),
     "rule history": lambda job: job.file_hash(job.run.rule, "evaluate"),
@@ -76,17 +99,26 @@ def inputs(job: Job, *names: str) -> dict[str, Any]:
     Raises:
         RunError: one of them has not been made yet; says by which command it is.
     """
-    return {name: _INPUTS[name](job) for name in names}
+    return {name: _input(name)(job) for name in names}
+
+
+def _input(name: str) -> Input:
+    # answers of contenders that the recipe imports have names of their own
+    return _INPUTS.get(name) or _answers(name.removesuffix(" answers"))
 
 
 def changed_inputs(job: Job, recorded: Mapping[str, str]) -> list[str]:
     """Which recorded inputs are others by now. The machine and the base model, are not asked."""
-    return [name for name, value in recorded.items() if name in _INPUTS and _present(job, name) != value]
+    return [name for name, value in recorded.items() if _is_known(name) and _present(job, name) != value]
+
+
+def _is_known(name: str) -> bool:
+    return name in _INPUTS or name.endswith(" answers")
 
 
 def _present(job: Job, name: str) -> str:
     try:
-        value = _INPUTS[name](job)
+        value = _input(name)(job)
     except RelaytuneError:
         return ""
     return value if isinstance(value, str) else sha256_of_value(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relaytune.core.errors import RunError, UsageError
 from relaytune.core.files import no_space_explained, sha256_of_file, write_text
@@ -20,7 +20,17 @@ from relaytune.core.records import data_hash, read_examples
 from relaytune.core.run_folder import RunFolder, Stage
 from relaytune.core.screen import Screen
 
+if TYPE_CHECKING:
+    from relaytune.evaluation.generating import Answerer
+
 DEFAULT_RUNS = Path("runs")
+
+
+@dataclass
+class Loaded:
+    """What takes long to load and much memory to hold, kept while it is needed."""
+
+    answerer: Answerer | None = None  # the base model, for answers
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Job:
     run: RunFolder
     screen: Screen
     overrides: tuple[str, ...] = ()
+    loaded: Loaded = field(default_factory=Loaded)
     began: float = field(default_factory=time.monotonic)  # the session's limit counts from here
 
     def command(self, verb: str) -> str:

@@ -14,6 +14,7 @@ from relaytune.core.results import DataSize, write_result
 from relaytune.core.template import ChatTemplate, shared_prefix_length
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import refuse_related_judges
 
 ADVICE_INDENT = "      → "
 
@@ -25,6 +26,7 @@ def check_stage(job: Job) -> list[Finding]:
         DataError: at least one finding is an error; nothing is frozen then.
     """
     # without torch the data are still checked, all but the lengths in tokens
+    refuse_related_judges(job)
     with_model = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("transformers") is not None
     made_from = inputs(job, "task", "contract", "data", "max_length", "seed", "training file", "held-out file")
     tokenizer = job.model.tokenizer_hash if with_model else "not installed"

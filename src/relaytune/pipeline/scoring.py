@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relaytune.core.files import read_json, write_jsonl
-from relaytune.core.records import Example, as_json, read_examples, read_generations
-from relaytune.core.results import EvaluationResult, FewShotChoice, read_result, write_result
+from relaytune.core.judging import Judging
+from relaytune.core.records import (
+    Example,
+    as_json,
+    read_examples,
+    read_generations,
+    read_judgements,
+    read_ratings,
+)
+from relaytune.core.results import EvaluationResult, FewShotChoice, Forgetting, read_result, write_result
 from relaytune.evidence import say_estimate
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import refuse_related_judges
+
+if TYPE_CHECKING:
+    from relaytune.evaluation.summary import Evidence
 
 PROMPTS = ("base", "few_shot")
 
@@ -23,8 +37,11 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
         for name in (*PROMPTS, *job.recipe.evaluation.imported, *(("tuned",) if with_tuned else ()))
         if run.generation(name).exists()
     ]
-    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()))]
+    general = ["base_on_general", "tuned_on_general"] if with_tuned and job.recipe.evaluation.forgetting else []
+    answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()), *general)]
     made_from = inputs(job, *answers, "few_shot choice", "contract", "scorers", "main metric")
+    if with_tuned and job.recipe.judging:
+        made_from |= inputs(job, "judging", "judgements", "ratings")
     evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
     stage = job.stage("score" if with_tuned else "score_prompts", made_from)
     job.make(stage, lambda: _score(job, names, evaluation_path, with_tuned=with_tuned))
@@ -35,34 +52,65 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
 
 
 def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
-    from relaytune.evaluation.measuring import measure
-    from relaytune.evaluation.summary import Evidence, summarize
+    from relaytune.evaluation.summary import measure_answers, summarize
 
     run, criteria = job.run, job.recipe.criteria
     held_out = read_examples(run.held_out)
     generations = {name: read_generations(run.generation(name)) for name in names}
-    measured = [measure(criteria, held_out, answers, name) for name, answers in generations.items()]
-    scores = [row for rows, _ in measured for row in rows]
     fit = read_generations(run.generation("tuned_on_train")) if with_tuned else []
     by_id: dict[str, Example] = {example.id: example for example in read_examples(run.train)} if fit else {}
-    train_scores, _ = measure(criteria, [by_id[answer.id] for answer in fit], fit, "tuned")
+    evidence = measure_answers(criteria, held_out, generations, [by_id[answer.id] for answer in fit], fit)
+    if with_tuned and job.recipe.judging:
+        evidence = _with_judging(job, job.recipe.judging, evidence)
+    if with_tuned and job.recipe.evaluation.forgetting:
+        evidence = _with_general(job, evidence)
+    if "bertscore" in criteria.evaluation.scorers_for(criteria.contract):
+        evidence = _with_bertscore(job, evidence)
     chosen = read_json(run.few_shot_choice)
-    result = summarize(
-        criteria,
-        Evidence(
-            held_out,
-            generations,
-            scores,
-            train_scores,
-            few_shot=read_result(run.few_shot_choice, FewShotChoice) if chosen else None,
-            notes={name: note for _, notes in measured for name, note in notes.items()},
-        ),
-    )
+    few_shot = read_result(run.few_shot_choice, FewShotChoice) if chosen else None
+    result = summarize(criteria, replace(evidence, few_shot=few_shot))
     write_result(path, result)
     if not with_tuned:
         return [path]
-    write_jsonl(run.scores, (as_json(row) for row in scores))
+    write_jsonl(run.scores, (as_json(row) for row in evidence.scores))
     return [path, run.scores]
+
+
+def _with_general(job: Job, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.general import load_general, score_general
+
+    general = load_general()
+    scores = [
+        row
+        for name in ("base", "tuned")
+        for row in score_general(read_generations(job.run.generation(f"{name}_on_general")), name)
+    ]
+    counts = Forgetting(len(general.questions), len(general.texts))
+    return replace(evidence, scores=[*evidence.scores, *scores], forgetting=counts)
+
+
+def _with_bertscore(job: Job, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.closeness import score_closeness
+
+    scores, note = score_closeness(job.recipe.evaluation, evidence.held_out, evidence.generations, job.screen)
+    return replace(evidence, scores=[*evidence.scores, *scores], notes={**evidence.notes, "bertscore": note})
+
+
+def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:
+    from relaytune.evaluation.judging.conclusion import conclude_judging
+    from relaytune.evaluation.summary import clusters_of
+
+    said = conclude_judging(
+        judging,
+        evidence.held_out,
+        {name: {row.id: row.completion for row in rows} for name, rows in evidence.generations.items()},
+        read_judgements(job.run.judgements),
+        read_ratings(job.run.ratings),
+        clusters_of(evidence.held_out),
+        refuse_related_judges(job),
+    )
+    scores = [*evidence.scores, *said.scores]
+    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)
 
 
 def contender_lines(result: EvaluationResult) -> list[str]:

@@ -18,9 +18,11 @@ STAGES = {
     "plan": "plan",
     "base": "evaluate",
     "few_shot": "evaluate",
+    "imported": "evaluate",
     "score_prompts": "evaluate",
     "train": "train",
     "tuned": "evaluate",
+    "judge": "judge",
     "score": "evaluate",
     "decide": "decide",
     "report": "report",
@@ -54,7 +56,13 @@ class StoreStanding:
 
 def standing(job: Job) -> list[StageStanding]:
     """The state of every stage. Another base model or machine is noticed by `relaytune run` only."""
-    return [_stage_standing(job, stage) for stage in STAGES]
+    return [_stage_standing(job, stage) for stage in stages_of(job)]
+
+
+def stages_of(job: Job) -> list[str]:
+    """The stages of this recipe: not every one imports answers, or has them judged."""
+    absent = {"imported": not job.recipe.evaluation.imported, "judge": job.recipe.judging is None}
+    return [stage for stage in STAGES if not absent.get(stage)]
 
 
 def lineage(job: Job) -> list[Stretch]:
@@ -97,7 +105,9 @@ def refuse_outdated(job: Job, *stages: str, so_far: bool = False) -> None:
         RunError: at least one of these stages is not up to date; `so_far` allows what was not made yet.
     """
     allowed = (DONE, NOT_MADE) if so_far else (DONE,)
-    rows = [row for stage in stages if (row := _stage_standing(job, stage)).state not in allowed]
+    rows = [
+        row for stage in stages if stage in stages_of(job) and (row := _stage_standing(job, stage)).state not in allowed
+    ]
     if rows:
         lines = [f"  - {row.stage} (made by `relaytune {row.command}`): {row.state}" for row in rows]
         advice = f"Run `{job.command('run')}`: it makes anew what has to be."

@@ -27,6 +27,7 @@ def train_stage(job: Job) -> bool:
         from relaytune.training.session import train
 
         nonlocal stopped
+        job.loaded.answerer = None  # the memory is needed
         if anew:
             for path in (job.run.handoffs, job.run.sessions, job.run.adapter):
                 shutil.rmtree(path, ignore_errors=True)

@@ -20,7 +20,10 @@ MAX_POINTS = 240  # drawn of one curve
 
 @dataclass(frozen=True)
 class Interval:
-    """One row of an interval chart; `value` None is drawn as text only. `series` is a CSS class."""
+    """One row of an interval chart; `value` None is drawn as text only, no interval as a hollow dot.
+
+    `series` is a CSS class, `aside` stands small behind the label.
+    """
 
     label: str
     series: str
@@ -28,6 +31,19 @@ class Interval:
     low: float | None
     high: float | None
     text: str
+    aside: str = ""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One row of an outcome chart: how often the one was preferred, neither, and the other."""
+
+    label: str
+    wins: int
+    ties: int
+    losses: int
+    text: str
+    refused: bool  # drawn faint: no verdict rests on it
 
 
 def rate_chart(rows: Sequence[Interval], description: str, reference: float | None = None) -> str:
@@ -36,15 +52,56 @@ def rate_chart(rows: Sequence[Interval], description: str, reference: float | No
     return _interval_chart(rows, (0.0, 1.0), ticks, description, reference)
 
 
+def mean_chart(rows: Sequence[Interval], description: str) -> str:
+    """A dot and its interval per row, on an axis of its own that spans all intervals; it need not begin at zero."""
+    ends = _ends(rows)
+    if not ends:
+        return _interval_chart(rows, (0.0, 1.0), [], description)
+    ticks = _ticks_between(min(ends), max(ends))
+    return _interval_chart(rows, (ticks[0], ticks[-1]), [(tick, f"{tick:g}") for tick in ticks], description)
+
+
 def difference_chart(rows: Sequence[Interval], description: str) -> str:
     """A dot and its interval per row, on an axis in percentage points with zero in the middle."""
-    bounds = [abs(value) for row in rows for value in (row.low, row.high, row.value) if value is not None]
-    limit = max(0.1, math.ceil(10 * max(bounds, default=0.1)) / 10)
+    limit = max(0.1, math.ceil(10 * max(map(abs, _ends(rows)), default=0.1)) / 10)
+    return _centred_chart(rows, limit, 100, ".0f", description)
+
+
+def mean_difference_chart(rows: Sequence[Interval], description: str) -> str:
+    """The same on an axis in the metric's own unit."""
+    limit = _ticks(max(map(abs, _ends(rows)), default=1.0), 3)[-1]
+    return _centred_chart(rows, limit, 1, ".3g", description)
+
+
+def _centred_chart(rows: Sequence[Interval], limit: float, factor: float, digits: str, description: str) -> str:
     ticks = [
-        (share * limit, f"{100 * share * limit:+.0f}".replace("-", "−").replace("+0", "0"))
+        (share * limit, f"{factor * share * limit:+{digits}}".replace("-", "−") if share else "0")
         for share in (-1, -0.5, 0, 0.5, 1)
     ]
     return _interval_chart(rows, (-limit, limit), ticks, description)
+
+
+def _ends(rows: Sequence[Interval]) -> list[float]:
+    return [value for row in rows for value in (row.low, row.high, row.value) if value is not None]
+
+
+def outcome_chart(rows: Sequence[Outcomes], description: str) -> str:
+    """A bar per row, in three parts: won, tied, lost."""
+    row_height = 48
+    svg = _svg(row_height * len(rows), description)
+    for index, row in enumerate(rows):
+        top = index * row_height
+        _text(svg, "0", top + 18, row.label, "label halo")
+        _text(svg, "100%", top + 18, row.text, "value halo", "end")
+        total = row.wins + row.ties + row.losses
+        before = 0
+        for name, count in (("won", row.wins), ("tied", row.ties), ("lost", row.losses)):
+            if count:
+                style = f"outcome {name}" + (" refused" if row.refused else "")
+                x, width = f"{100 * before / total:.2f}%", f"{100 * count / total:.2f}%"
+                SubElement(svg, "rect", {"class": style, "x": x, "y": str(top + 25), "width": width, "height": "11"})
+            before += count
+    return _written(svg)
 
 
 def _interval_chart(
@@ -67,7 +124,9 @@ def _interval_chart(
         SubElement(svg, "line", {"class": "reference", "x1": x, "x2": x, "y1": "2", "y2": str(bottom + 4)})
     for index, row in enumerate(rows):
         top = index * row_height
-        _text(svg, "0", top + 18, row.label, "label halo")
+        label = _text(svg, "0", top + 18, row.label, "label halo")
+        if row.aside:
+            SubElement(label, "tspan", {"class": "aside", "dx": "8"}).text = row.aside
         _text(svg, "100%", top + 18, row.text, "value halo", "end")
         middle = str(top + 30)
         SubElement(
@@ -75,13 +134,15 @@ def _interval_chart(
             "line",
             {"class": "track", "x1": f"{LEFT}%", "x2": f"{LEFT + WIDTH}%", "y1": middle, "y2": middle},
         )
-        if row.value is None or row.low is None or row.high is None:
+        if row.value is None:
             continue
-        low, high = (_percent(max(bounds[0], min(bounds[1], end)), *bounds) for end in (row.low, row.high))
-        series = f"series {row.series}"
-        SubElement(svg, "line", {"class": f"{series} range", "x1": low, "x2": high, "y1": middle, "y2": middle})
+        series, dot = f"series {row.series}", "dot hollow"
+        if row.low is not None and row.high is not None:
+            low, high = (_percent(max(bounds[0], min(bounds[1], end)), *bounds) for end in (row.low, row.high))
+            SubElement(svg, "line", {"class": f"{series} range", "x1": low, "x2": high, "y1": middle, "y2": middle})
+            dot = "dot"
         centre = _percent(row.value, *bounds)
-        SubElement(svg, "circle", {"class": f"{series} dot", "cx": centre, "cy": middle, "r": "6"})
+        SubElement(svg, "circle", {"class": f"{series} {dot}", "cx": centre, "cy": middle, "r": "6"})
     return _written(svg)
 
 
@@ -211,21 +272,35 @@ def _ticks(largest: float, count: int = 5) -> list[float]:
     """Round numbers from 0 to at least `largest`."""
     if largest <= 0:
         return [0.0, 1.0]
-    rough = largest / (count - 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    step = _round_step(largest / (count - 1))
     return [step * index for index in range(math.ceil(largest / step * 0.999) + 1)]
+
+
+def _ticks_between(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers from at most `low` to at least `high`; of one value alone, around it."""
+    spread = high - low or abs(high) or 1.0
+    step = _round_step(spread / (count - 1))
+    first, last = math.floor(low / step + 0.001), math.ceil(high / step - 0.001)
+    return [step * index for index in range(first, max(last, first + 1) + 1)]
+
+
+def _round_step(rough: float) -> float:
+    """The next of 1, 2, 2.5 and 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
 
 
 def _svg(height: float, description: str) -> Element:
     return Element("svg", {"class": "chart", "role": "img", "aria-label": description, "height": str(height)})
 
 
-def _text(parent: Element, x: str, y: float, text: str, style: str, anchor: str = "start", shift: int = 0) -> None:
+def _text(parent: Element, x: str, y: float, text: str, style: str, anchor: str = "start", shift: int = 0) -> Element:
     attributes = {"class": style, "x": x, "y": f"{y:.1f}", "text-anchor": anchor}
     if shift:
         attributes["dx"] = str(shift)
-    SubElement(parent, "text", attributes).text = text
+    element = SubElement(parent, "text", attributes)
+    element.text = text
+    return element
 
 
 def _percent(value: float, low: float, high: float) -> str:

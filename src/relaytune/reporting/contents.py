@@ -14,7 +14,16 @@ from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
 from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
 from relaytune.core.recipe import Recipe, load_recipe
-from relaytune.core.records import Example, Finding, Generation, Score, read_examples, read_generations
+from relaytune.core.records import (
+    Example,
+    Finding,
+    Generation,
+    Judgement,
+    Score,
+    read_examples,
+    read_generations,
+    read_judgements,
+)
 from relaytune.core.results import (
     EvaluationResult,
     Plan,
@@ -51,6 +60,7 @@ class RunContents:
     environment: Any
     generations: Mapping[str, Mapping[str, Generation]]  # contender → example id → its answer
     scores: Mapping[tuple[str, str, str], Score]  # (contender, scorer, example id) → its score
+    judgements: tuple[Judgement, ...]
     evaluation: EvaluationResult | None  # of base and few_shot only, until the tuned answers are scored
     looks: Mapping[str, int]  # contender → how often its kind has answered the held-out rows
     verdict: Verdict | None
@@ -88,6 +98,7 @@ def read_contents(run: RunFolder) -> RunContents:
         environment=read_json(environment) if environment.is_file() else None,
         generations=_read_generations(run.generations),
         scores=_read_scores(run.scores),
+        judgements=tuple(read_judgements(run.judgements)) if run.judgements.is_file() else (),
         evaluation=_read_if_there(run.evaluation, EvaluationResult)
         or _read_if_there(run.prompts_evaluation, EvaluationResult),
         looks=Counter(look["contender"] for look in read_json(run.looks)) if run.looks.is_file() else {},

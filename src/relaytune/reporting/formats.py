@@ -66,6 +66,11 @@ def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
+def signed_mean(value: float) -> str:
+    """Two decimals, with its sign."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def p_value(p: float) -> str:
     """p to three decimals, or a bound."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -10,13 +10,23 @@ from typing import Any
 
 from relaytune.core.files import write_text
 from relaytune.core.lineage import SEAM_STEPS
-from relaytune.core.metrics import Metric
-from relaytune.core.results import EvaluationResult
+from relaytune.core.metrics import PREFERENCE, Metric
+from relaytune.core.results import EvaluationResult, PreferenceSummary
 from relaytune.core.run_folder import RunFolder, relaytune_version
-from relaytune.evidence import LABEL_METRICS, OneLabel, always_one_label
-from relaytune.reporting import charts, formats
+from relaytune.evidence import always_one_label, compare, say_comparison, say_overlap
+from relaytune.reporting import charts, figures, formats
 from relaytune.reporting.contents import RunContents, read_contents
 from relaytune.reporting.flips import find_flips, question_of
+from relaytune.testimony import (
+    is_person,
+    say_caveats,
+    say_kappa,
+    say_share,
+    say_ties,
+    say_unscored,
+    say_win_loss,
+)
+from relaytune.weaknesses import weaknesses_of
 
 MAX_FLIPS_SHOWN = 40
 MAX_FLIPS_UNFOLDED = 8
@@ -49,6 +59,18 @@ class Confusion:
     mistakes: tuple[tuple[str, str, int], ...]
 
 
+@dataclass(frozen=True)
+class JudgedPair:
+    """What all judges said of one pair of contenders."""
+
+    contender: str
+    other: str
+    summaries: tuple[PreferenceSummary, ...]
+    together: str  # what those whose verdict is stated prefer, or why nothing is stated
+    outcomes: str  # charts
+    margins: str
+
+
 def write_report(run: RunFolder) -> Path:
     """Write `report.html`: the verdict first, then everything that it rests on. Returns its path.
 
@@ -68,7 +90,7 @@ def render(contents: RunContents) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("relaytune.reporting", "."),
+        loader=PackageLoader("relaytune.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -76,32 +98,48 @@ def render(contents: RunContents) -> str:
     )
     names = (
         "percent", "interval", "points", "points_interval", "p_value", "duration", "gib", "number", "sentence",
-        "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval",
+        "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval", "signed_mean",
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
+    environment.filters.update(
+        share=say_share,
+        ties=say_ties,
+        reasons=say_unscored,
+        kappa=say_kappa,
+        win_loss=say_win_loss,
+        series=figures.series,
+    )
+    environment.tests["person"] = is_person
     return environment.get_template("report.html.j2").render(_page(contents))
 
 
 def _page(contents: RunContents) -> dict[str, Any]:
     """What the template needs beside the contents themselves."""
-    evaluation = contents.evaluation
+    evaluation, verdict = contents.evaluation, contents.verdict
+    weaknesses = tuple(weaknesses_of(evaluation)) if evaluation else ()
     metrics = _metrics_in_order(evaluation) if evaluation else ()
     one_label = always_one_label(evaluation) if evaluation else None
     return {
         "run": contents,
         "recipe": contents.recipe,
         "evaluation": evaluation,
-        "verdict": contents.verdict,
+        "verdict": verdict,
         "training": contents.training,
         "plan": contents.plan,
         "metrics": metrics,
+        "rule_metrics": _metrics_of_rule(contents, evaluation) if evaluation else (),
         "one_label": one_label,
-        "rate_charts": _rate_charts(evaluation, metrics, one_label) if evaluation else {},
-        "difference_chart": _differences(evaluation) if evaluation else "",
+        "contender_charts": figures.contender_charts(evaluation, one_label) if evaluation else {},
+        "difference_chart": figures.difference_chart(evaluation, metrics[0]) if evaluation else "",
+        "overlap": say_overlap(contents.recipe.data.generator),
+        "judged_pairs": _judged_pairs(evaluation) if evaluation else (),
+        "caveats": tuple(say_caveats(evaluation.judging)) if evaluation and evaluation.judging else (),
+        "weaknesses": weaknesses,
+        "risks": [risk for risk in verdict.remaining_risks if risk not in weaknesses] if verdict else [],
         "unscored": _unscored(contents),
         "flips": find_flips(contents),
         "confusions": _confusions(contents),
-        "gap_chart": _gap(evaluation) if evaluation else "",
+        "gap_chart": figures.gap_chart(evaluation) if evaluation else "",
         "gap": _gap_size(evaluation) if evaluation else None,
         "few_shot_examples": _few_shot_examples(contents),
         "loss_chart": _losses(contents),
@@ -125,54 +163,31 @@ def _page(contents: RunContents) -> dict[str, Any]:
 
 
 def _metrics_in_order(evaluation: EvaluationResult) -> tuple[Metric, ...]:
-    """The main metric first; groups stay together."""
-    return tuple(sorted(evaluation.metrics.values(), key=lambda metric: metric.name != evaluation.main_metric))
+    """The main metric first; groups stay together, that of the main metric first."""
+    metrics, main = evaluation.metrics.values(), evaluation.metrics[evaluation.main_metric]
+    return tuple(sorted(metrics, key=lambda metric: (metric.group != main.group, metric.name != main.name)))
 
 
-def _rate_charts(
-    evaluation: EvaluationResult, metrics: tuple[Metric, ...], one_label: OneLabel | None
-) -> dict[str, str]:
-    return {
-        metric.name: _rates(evaluation, metric.name, one_label)
-        for metric in metrics
-        if metric.kind == "share" and metric.group in ("judgement", "format")
-    }
+def _metrics_of_rule(contents: RunContents, evaluation: EvaluationResult) -> tuple[str, ...]:
+    """The metrics by which the rule decides, the main one first."""
+    named = (metric for clause in contents.recipe.decision.clauses for metric in clause.metrics)
+    return tuple(name for name in dict.fromkeys((evaluation.main_metric, *named)) if name in evaluation.metrics)
 
 
-def _rates(evaluation: EvaluationResult, metric: str, one_label: OneLabel | None) -> str:
-    rows = []
-    for name, result in evaluation.contenders.items():
-        found = result.estimates.get(metric)
-        if found is None or found.value is None:
-            rows.append(charts.Interval(name, name, None, None, None, formats.NOT_SCORED))
-            continue
-        text = f"{formats.percent(found.value)}  {formats.interval(found.low, found.high)}"
-        rows.append(charts.Interval(name, name, found.value, found.low, found.high, text))
-    described = "; ".join(f"{row.label} {row.text}" for row in rows)
-    reference = one_label.rate if one_label and metric in LABEL_METRICS else None
-    return charts.rate_chart(rows, f"{metric} with 95% intervals: {described}", reference)
+def _judged_pairs(evaluation: EvaluationResult) -> tuple[JudgedPair, ...]:
+    summaries = evaluation.judging.summaries if evaluation.judging else ()
+    pairs = dict.fromkeys((said.contender, said.other) for said in summaries)
+    return tuple(_judged_pair(evaluation, contender, other) for contender, other in pairs)
 
 
-def _differences(evaluation: EvaluationResult) -> str:
-    rows = [
-        charts.Interval(
-            f"{comparison.contender} − {comparison.other}",
-            comparison.contender,
-            comparison.difference,
-            comparison.low,
-            comparison.high,
-            f"{formats.signed(100 * comparison.difference)}  "
-            f"{formats.points_interval(comparison.low, comparison.high)}",
-        )
-        for comparison in evaluation.comparisons
-        if comparison.metric == evaluation.main_metric
-        and comparison.num_pairs
-        and evaluation.metrics[comparison.metric].kind != "mean"
-    ]
-    if not rows:
-        return ""
-    described = "; ".join(f"{row.label} {row.text}" for row in rows)
-    return charts.difference_chart(rows, f"Differences in {evaluation.main_metric} with 95% intervals: {described}")
+def _judged_pair(evaluation: EvaluationResult, contender: str, other: str) -> JudgedPair:
+    assert evaluation.judging is not None
+    said = tuple(row for row in evaluation.judging.summaries if (row.contender, row.other) == (contender, other))
+    compared = compare(evaluation, PREFERENCE, contender, other) if PREFERENCE in evaluation.metrics else None
+    together = say_comparison(evaluation, compared) if compared else ""
+    if compared and (refused := evaluation.judging_refused(PREFERENCE, contender, other)):
+        together = f"No verdict is stated: {refused}"
+    return JudgedPair(contender, other, said, together, figures.outcome_chart(said), figures.margin_chart(said))
 
 
 def _unscored(contents: RunContents) -> list[tuple[str, str, str, int]]:
@@ -214,25 +229,7 @@ def _gap_size(evaluation: EvaluationResult) -> float | None:
     own = evaluation.train_estimate
     if held_out is None or held_out.value is None or own is None or own.value is None:
         return None
-    return own.value - held_out.value if evaluation.metrics[evaluation.main_metric].kind == "share" else None
-
-
-def _gap(evaluation: EvaluationResult) -> str:
-    if _gap_size(evaluation) is None or evaluation.train_estimate is None:
-        return ""
-    pairs = [
-        ("training rows", evaluation.train_estimate),
-        ("held-out rows", evaluation.contenders["tuned"].estimates[evaluation.main_metric]),
-    ]
-    rows = [
-        charts.Interval(
-            name, "tuned", found.value, found.low, found.high,
-            f"{formats.percent(found.value)}  {formats.interval(found.low, found.high)}",
-        )
-        for name, found in pairs
-    ]  # fmt: skip
-    described = "; ".join(f"{row.label} {row.text}" for row in rows)
-    return charts.rate_chart(rows, f"{evaluation.main_metric} of tuned with 95% intervals: {described}")
+    return own.value - held_out.value
 
 
 def _few_shot_examples(contents: RunContents) -> list[Any]:

@@ -3,15 +3,17 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from scipy.stats import binom, multinomial
+from scipy.stats import multinomial
 
 from relaytune.core.statistics import (
-    mcnemar_exact,
     paired_difference_interval,
-    pairs_needed,
-    smallest_detectable_difference,
+    paired_share_interval,
+    preference_interval,
+    share_interval,
+    tango_interval,
     wilson_interval,
 )
+from relaytune.core.statistics.shares import MIN_CLUSTERS_FOR_SHARE
 
 
 @pytest.mark.parametrize(("right", "low", "high"), [(11, 16.1, 42.8), (16, 26.3, 55.4)])
@@ -77,49 +79,86 @@ def test_the_paired_interval_covers_the_truth_in_about_95_of_100_cases() -> None
     assert 0.93 < covered < 0.98
 
 
-def test_mcnemar_is_the_two_sided_coin_toss() -> None:
-    assert mcnemar_exact(8, 1) == pytest.approx(2 * (1 + 9) / 2**9)
-    assert mcnemar_exact(1, 8) == mcnemar_exact(8, 1)
-    assert mcnemar_exact(5, 0) > 0.05 > mcnemar_exact(6, 0)
+@pytest.mark.parametrize(
+    ("wins", "losses", "rows", "low", "high"),
+    [(6, 16, 161, -0.1240, -0.0054), (1, 7, 21, -0.517, -0.026)],
+)
+def test_tango_gives_the_intervals_published_for_two_trials(
+    wins: int, losses: int, rows: int, low: float, high: float
+) -> None:
+    # Cavo 2012 and Bentur 2009, in Fagerland, Lydersen & Laake 2014, Stat Med 33:2850-2875
+    digits = len(str(high).split(".")[1])
+    assert [round(limit, digits) for limit in tango_interval(wins, losses, rows)] == [low, high]
 
 
-def test_without_discordant_pairs_p_is_1() -> None:
-    assert mcnemar_exact(0, 0) == 1
-    assert mcnemar_exact(7, 7) == 1
+def test_tango_knows_nothing_of_nothing_and_little_of_ties() -> None:
+    assert tango_interval(0, 0, 0) == (-1, 1)
+    low, high = tango_interval(0, 0, 50)
+    assert low == pytest.approx(-high)
+    assert high == pytest.approx(wilson_interval(0, 50)[1], abs=1e-6)
 
 
-def _power(pairs: int, discordant_share: float, difference: float) -> float:
-    win_share = (discordant_share + difference) / (2 * discordant_share)
-    return sum(
-        float(binom.pmf(discordant, pairs, discordant_share) * binom.pmf(wins, discordant, win_share))
-        for discordant in range(pairs + 1)
-        for wins in range(discordant + 1)
-        if 2 * wins > discordant and mcnemar_exact(wins, discordant - wins) <= 0.05
+def test_all_won_is_certain_upwards_only() -> None:
+    low, high = tango_interval(30, 0, 30)
+    assert high == 1
+    assert 0.7 < low < 0.9
+    assert tango_interval(0, 30, 30) == pytest.approx((-high, -low))
+
+
+def test_prompts_asked_once_have_the_plain_intervals() -> None:
+    first, second = [1] * 32 + [0] * 18, [1] * 20 + [0] * 12 + [1] * 2 + [0] * 16
+    rows = [f"row {number}" for number in range(50)]
+    assert share_interval(first, rows) == share_interval(first) == pytest.approx(wilson_interval(32, 50))
+    assert paired_share_interval(first, second, rows) == pytest.approx(paired_difference_interval(20, 12, 2, 16))
+    outcomes = [one - other for one, other in zip(first, second, strict=True)]
+    assert preference_interval(outcomes, rows) == pytest.approx(tango_interval(12, 2, 50))
+
+
+def test_copies_of_a_prompt_do_not_narrow_an_interval() -> None:
+    first, second = [1] * 32 + [0] * 18, [1] * 20 + [0] * 12 + [1] * 2 + [0] * 16
+    outcomes = [one - other for one, other in zip(first, second, strict=True)]
+    thrice = [row for row in range(50) for _ in range(3)]
+    assert share_interval([first[row] for row in thrice], thrice) == pytest.approx(share_interval(first))
+    assert paired_share_interval(
+        [first[row] for row in thrice], [second[row] for row in thrice], thrice
+    ) == pytest.approx(paired_share_interval(first, second))
+    assert preference_interval([outcomes[row] for row in thrice], thrice) == pytest.approx(
+        preference_interval(outcomes)
     )
 
 
-@pytest.mark.parametrize(("pairs", "discordant_share"), [(20, 0.4), (60, 0.25)])
-def test_the_smallest_detectable_difference_is_found_with_80_percent_power_and_no_smaller_one(
-    pairs: int, discordant_share: float
-) -> None:
-    smallest = smallest_detectable_difference(pairs, discordant_share)
-    assert _power(pairs, discordant_share, smallest) >= 0.8
-    assert _power(pairs, discordant_share, smallest - 0.002) < 0.8
+def test_all_right_on_repeated_prompts_counts_the_prompts() -> None:
+    thrice = [row for row in range(20) for _ in range(3)]
+    assert share_interval([1] * 60, thrice) == pytest.approx(wilson_interval(20, 20))
 
 
-def test_more_rows_detect_smaller_differences_and_few_rows_detect_none() -> None:
-    by_rows = [smallest_detectable_difference(pairs) for pairs in (50, 160, 500, 2000)]
-    assert by_rows == sorted(by_rows, reverse=True)
-    assert by_rows[-1] < 0.05
-    assert smallest_detectable_difference(10) == 1.0
-    assert smallest_detectable_difference(0) == 1.0
+def test_swapped_contenders_get_the_mirrored_interval() -> None:
+    first, second = [1] * 30 + [0] * 20, [1] * 10 + [0] * 40
+    prompts = [row // 2 for row in range(50)]
+    interval, mirrored = paired_share_interval(first, second, prompts), paired_share_interval(second, first, prompts)
+    assert interval is not None
+    assert mirrored == pytest.approx((-interval[1], -interval[0]))
+    outcomes = [1] * 25 + [0] * 15 + [-1] * 10
+    interval = preference_interval(outcomes, prompts)
+    assert interval is not None
+    assert preference_interval([-outcome for outcome in outcomes], prompts) == pytest.approx(
+        (-interval[1], -interval[0])
+    )
 
 
-def test_pairs_needed_gives_connors_number() -> None:
-    assert pairs_needed(0.10, 0.20) == 155
-    assert pairs_needed(-0.10, 0.20) == 155
-    assert pairs_needed(0.0, 0.20) is None
+def test_with_too_few_prompts_nothing_is_stated() -> None:
+    few = MIN_CLUSTERS_FOR_SHARE - 1
+    assert share_interval([]) is None
+    assert share_interval([1] * few) is None
+    assert share_interval([1] * (few + 1)) is not None
+    assert paired_share_interval([1] * few, [0] * few) is None
+    assert preference_interval([1] * few) is None
+    # many rows of few prompts are no more
+    assert share_interval([1, 0] * 50, [row % few for row in range(100)]) is None
 
 
-def test_pairs_needed_is_never_less_than_the_exact_test_can_reject_with() -> None:
-    assert pairs_needed(1.0, 1.0) == 6
+def test_rows_that_do_not_match_are_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        paired_share_interval([1] * 20, [1] * 19)
+    with pytest.raises(ValueError, match="zip"):
+        share_interval([1, 0] * 20, list(range(39)))

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from relaytune.core.statistics.clusters import cluster_totals
+from relaytune.core.statistics.clusters import count_clusters, effective_size
 from relaytune.core.statistics.shares import wilson
 
-MIN_CLUSTERS_FOR_KAPPA = 20
+MIN_CLUSTERS_FOR_KAPPA = 20  # the fewest at which the coverage was measured and held
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ def measure_agreement(
     """Cohen's kappa (Cohen 1960) of two raters' categories, the same rows in the same order, with a 95% interval.
 
     Rows that either rater left unlabelled (None) do not count. The interval: the delta-method variance of kappa
-    (Fleiss, Cohen & Everitt 1969, Psychol Bull 72:323-327), summed over clusters, gives the effective number of rows
-    behind the agreeing share; its Wilson limits are turned into kappas. So it has a width where raters agree on
-    every row, and is never above 1. No interval with fewer than MIN_CLUSTERS_FOR_KAPPA clusters.
+    (Fleiss, Cohen & Everitt 1969, Psychol Bull 72:323-327), clustered, gives the effective number of rows behind the
+    agreeing share; its Wilson limits, with Student's t for z, are turned into kappas. So it has a width where raters
+    agree on every row, and is never above 1. Kappa is never taken to be known better than the agreeing share:
+    with few rows of a rare category its variance comes out too small. No interval with fewer than
+    MIN_CLUSTERS_FOR_KAPPA clusters.
     """
     names: Sequence[Hashable] = range(len(first)) if clusters is None else clusters
     rows = [
@@ -63,11 +65,15 @@ def measure_agreement(
         - (1 - kappa) * (share_second.get(one, 0.0) + share_first.get(other, 0.0) - 2 * by_chance)
         for one, other, _ in rows
     ]
-    totals = cluster_totals(influence, [name for *_, name in rows])
-    if len(totals) < MIN_CLUSTERS_FOR_KAPPA:
+    prompts = [name for *_, name in rows]
+    num_clusters = count_clusters(influence, prompts)
+    if num_clusters < MIN_CLUSTERS_FOR_KAPPA:
         return Agreement(size, agreeing, kappa, None)
-    variance = math.fsum(total**2 for total, _ in totals) / size**2
-    copies = size**2 / sum(count**2 for _, count in totals)
-    effective = agreeing * (1 - agreeing) / variance if variance > 0 else copies
-    low, high = ((limit - by_chance) / (1 - by_chance) for limit in wilson(agreeing, effective))
+    from scipy.stats import t
+
+    independent = effective_size(influence, prompts)
+    variance = math.fsum(moved**2 for moved in influence) / size
+    effective = min(agreeing * (1 - agreeing) / variance, 1.0) * independent if variance > 0 else independent
+    limits = wilson(agreeing, effective, float(t.ppf(0.975, num_clusters - 1)))
+    low, high = ((limit - by_chance) / (1 - by_chance) for limit in limits)
     return Agreement(size, agreeing, kappa, (max(low, -1.0), high))

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from relaytune.core.statistics.clusters import cluster_totals
+from relaytune.core.statistics.means import studentized_limits
 
-MIN_HUMAN_CLUSTERS = 20
+MIN_HUMAN_CLUSTERS = 20  # the fewest at which the coverage was measured and held
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class CorrectedMean:
 
 
 def correct_by_human_labels(
-    judge: Sequence[float], human: Sequence[float | None], clusters: Sequence[Hashable] | None = None
+    judge: Sequence[float],
+    human: Sequence[float | None],
+    clusters: Sequence[Hashable] | None = None,
+    seed: int = 0,
 ) -> CorrectedMean | None:
     """The human mean outcome over all rows. None without human labels.
 
@@ -33,8 +37,9 @@ def correct_by_human_labels(
     Zrnic 2023, arXiv 2311.01453), known in surveys as the regression estimator in double sampling (Cochran 1977,
     Sampling Techniques, section 12.6). A row that the judge left unscored may be given any fixed value, for example 0.
 
-    The interval is Student's, the variance that of the rows' influence summed over clusters. None with fewer than
-    MIN_HUMAN_CLUSTERS clusters with human labels.
+    The variance is that of the rows' influence, summed over clusters; the limits are those of the studentized bootstrap
+    (see `mean_interval`) of the clusters with human labels. No interval with fewer than MIN_HUMAN_CLUSTERS of them,
+    or where the labels have next to no spread.
     """
     labelled = [(one, person) for one, person in zip(judge, human, strict=True) if person is not None]
     if not labelled:
@@ -53,14 +58,17 @@ def correct_by_human_labels(
             return of_all
         return of_all + (person - human_mean - weight * (one - judge_mean)) / num_human
 
+    influences = [influence(*row) for row in zip(judge, human, strict=True)]
     names: Sequence[Hashable] = range(rows) if clusters is None else clusters
-    num_clusters = len({name for name, person in zip(names, human, strict=True) if person is not None})
-    if num_clusters < MIN_HUMAN_CLUSTERS:
-        return CorrectedMean(estimate, None, num_human, weight)
-    from scipy.stats import t
-
-    totals = cluster_totals([influence(*row) for row in zip(judge, human, strict=True)], names)
-    # two parameters are fitted to the human labels: mean and weight
-    variance = math.fsum(total**2 for total, _ in totals) * num_clusters / (num_clusters - 2)
-    reach = float(t.ppf(0.975, num_clusters - 2)) * math.sqrt(variance)
-    return CorrectedMean(estimate, (estimate - reach, estimate + reach), num_human, weight)
+    interval = None
+    labelled_names = {name for name, person in zip(names, human, strict=True) if person is not None}
+    if len(labelled_names) >= MIN_HUMAN_CLUSTERS:
+        of_labelled = [row for row in zip(influences, names, strict=True) if row[1] in labelled_names]
+        totals = [(total, 1) for total, _ in cluster_totals(*zip(*of_labelled, strict=True))]
+        below, above = studentized_limits(totals, seed)
+        # two parameters are fitted to the human labels: mean and weight
+        correction = len(totals) / (len(totals) - 2)
+        error = math.sqrt(correction * math.fsum(total**2 for total, _ in cluster_totals(influences, names)))
+        if error > 0 and math.isfinite(above - below):
+            interval = estimate - above * error, estimate - below * error
+    return CorrectedMean(estimate, interval, num_human, weight)

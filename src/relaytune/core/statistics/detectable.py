@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 
@@ -24,6 +25,7 @@ def sign_test_power(num_pairs: int, discordant_share: float, difference: float, 
     return float(np.sum(weight * binom.sf(wins_needed - 1, discordant, win_share)))
 
 
+@lru_cache(maxsize=64)
 def smallest_detectable_difference(
     num_pairs: int, discordant_share: float = 0.4, power: float = 0.8, alpha: float = 0.05
 ) -> float:

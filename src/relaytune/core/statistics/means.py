@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 5000  # of 300 values 95.0% were covered, with 2000 resamples 94.5%
+# All three by benchmarks/coverage.py. Below the floors skewed or mostly equal values are covered in 80 to 90%.
 MIN_CLUSTERS_FOR_MEAN = 20
 MIN_DEPARTING = 8
-FEW_CLUSTERS = 50
+FEW_CLUSTERS = 100
 
 
 def mean_interval(
@@ -36,11 +38,21 @@ def mean_interval(
     totals = cluster_totals(values, clusters)
     if len(totals) < MIN_CLUSTERS_FOR_MEAN or _num_departing(totals) < MIN_DEPARTING:
         return None
+    mean, error = _mean_and_error(totals)
+    below, above = studentized_limits(totals, seed)
+    return mean - above * error, mean - below * error
+
+
+def studentized_limits(totals: Sequence[tuple[float, int]], seed: int) -> tuple[float, float]:
+    """How many standard errors the mean of (sum, size) of clusters lies off the truth, at most, in 95 of 100 cases.
+
+    (below, above): 2.5% lie farther below and 2.5% farther above. Infinite where resamples often have no spread.
+    """
     mirrored = sorted((-total, size) for total, size in totals)
-    if mirrored < totals:  # one of the two, so that swapped contenders get the mirrored interval
-        low, high = _studentized(mirrored, seed)
-        return -high, -low
-    return _studentized(totals, seed)
+    if mirrored < list(totals):  # resample one of the two, so that swapped contenders get the mirrored interval
+        above, below = (-limit for limit in _resampled_limits(mirrored, seed))
+        return below, above
+    return _resampled_limits(totals, seed)
 
 
 def _num_departing(totals: Sequence[tuple[float, int]]) -> int:
@@ -48,29 +60,32 @@ def _num_departing(totals: Sequence[tuple[float, int]]) -> int:
     return len(totals) - max(means.values())
 
 
-def _studentized(totals: Sequence[tuple[float, int]], seed: int) -> tuple[float, float]:
+def _mean_and_error(totals: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    rows = sum(size for _, size in totals)
+    mean = math.fsum(total for total, _ in totals) / rows
+    squares = math.fsum((total - mean * size) ** 2 for total, size in totals)
+    return mean, math.sqrt(squares * len(totals) / (len(totals) - 1)) / rows
+
+
+def _resampled_limits(totals: Sequence[tuple[float, int]], seed: int) -> tuple[float, float]:
     import numpy as np
     from scipy.stats import t
 
     sums, sizes = np.array(totals).T
-    num_clusters = len(totals)
-    correction = num_clusters / (num_clusters - 1)
-    mean = float(sums.sum() / sizes.sum())
-    apart = sums - mean * sizes
-    error = float(np.sqrt(correction * np.sum(apart**2)) / sizes.sum())
-
+    apart = sums - _mean_and_error(totals)[0] * sizes
     columns = np.stack([apart, sizes, apart**2, apart * sizes, sizes**2], axis=1)
     total, size, squares, products, size_squares = _resampled_sums(columns, seed).T
     shift = total / size  # of each resample's mean from the mean
+    correction = len(totals) / (len(totals) - 1)
     variance = correction * (squares - 2 * shift * products + shift**2 * size_squares) / size**2
     # a resample of one value only is as far off as can be
     with np.errstate(divide="ignore", invalid="ignore"):
         studentized = np.nan_to_num(shift / np.sqrt(np.maximum(variance, 0.0)), posinf=np.inf, neginf=-np.inf)
-    below, above = np.quantile(studentized, (0.025, 0.975), method="weibull")
-    if num_clusters < FEW_CLUSTERS:
-        student = t.ppf(0.975, num_clusters - 1)
+    below, above = np.quantile(studentized, (0.025, 0.975), method="closest_observation")
+    if len(totals) < FEW_CLUSTERS:
+        student = t.ppf(0.975, len(totals) - 1)
         below, above = min(below, -student), max(above, student)
-    return mean - float(above) * error, mean - float(below) * error
+    return float(below), float(above)
 
 
 def _resampled_sums(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -82,7 +97,7 @@ def _resampled_sums(columns: NDArray[np.float64], seed: int) -> NDArray[np.float
     return np.concatenate([counts[start : start + at_once] @ columns for start in range(0, len(counts), at_once)])
 
 
-@lru_cache(maxsize=4)  # a report has many metrics of the same rows
+@lru_cache(maxsize=2)  # a report has many metrics of the same rows
 def _resample_counts(num_clusters: int, seed: int) -> NDArray[np.uint8]:
     """How often each cluster stands in each resample: (NUM_RESAMPLES, num_clusters)."""
     import numpy as np

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from relaytune.core.statistics.clusters import count_clusters, effective_size
 
 Z_95 = NormalDist().inv_cdf(0.975)
-# With fewer prompts no interval is stated.
+# With fewer prompts an interval spans more than half of all shares, and covers 90 to 99% depending on the truth.
 MIN_CLUSTERS_FOR_SHARE = 10
 
 

@@ -29,17 +29,18 @@ class PairVerdict:
     first_order: int | None  # the same of the order in which the contender is shown first
     second_order: int | None
     reason: str = ""  # why it is unscored, or IDENTICAL
+    one_order: bool = False  # only one order was judged: the other is None
 
     @property
     def consistent(self) -> bool:
-        """Both orders say the same."""
-        return self.first_order == self.second_order
+        """Both orders say the same, or only one was judged."""
+        return self.one_order or self.first_order == self.second_order
 
 
 def pair_verdicts(judgements: Iterable[Judgement], judge: str, contender: str, other: str) -> dict[str, PairVerdict]:
     """One verdict an example from the judgements of one judge on one pair of contenders.
 
-    A model must have judged both orders; where they disagree, it is a tie. A person may have judged one order only.
+    Where two orders were judged and disagree, it is a tie. A pair that was judged in one order only counts as it is.
     """
     orders: dict[str, dict[bool, tuple[int | None, str]]] = {}
     for row in judgements:
@@ -48,16 +49,15 @@ def pair_verdicts(judgements: Iterable[Judgement], judge: str, contender: str, o
             sign = {"first": 1, "second": -1, "tie": 0, None: None}[row.better]
             preference = sign if sign is None or contender_first else -sign
             orders.setdefault(row.id, {})[contender_first] = preference, row.reason
-    may_be_one = judge.startswith(HUMAN)
-    return {id: _pair_verdict(both, may_be_one) for id, both in orders.items()}
+    return {id: _pair_verdict(both) for id, both in orders.items()}
 
 
-def _pair_verdict(orders: Mapping[bool, tuple[int | None, str]], may_be_one: bool) -> PairVerdict:
+def _pair_verdict(orders: Mapping[bool, tuple[int | None, str]]) -> PairVerdict:
     if len(orders) == 1:
+        (contender_first,) = orders
         ((preference, reason),) = orders.values()
-        if may_be_one:
-            return PairVerdict(preference, preference, preference, "" if preference is not None else reason)
-        return PairVerdict(None, None, None, "judged in one order only")
+        first, second = (preference, None) if contender_first else (None, preference)
+        return PairVerdict(preference, first, second, "" if preference is not None else reason, one_order=True)
     (first, first_reason), (second, second_reason) = orders[True], orders[False]
     if first is None or second is None:
         return PairVerdict(None, first, second, first_reason if first is None else second_reason)
@@ -81,23 +81,29 @@ def summarize_preferences(
     """
     scored = {id: verdict for id, verdict in verdicts.items() if verdict.preference is not None}
     preferences = {id: verdict.preference or 0 for id, verdict in scored.items()}
+    result = win_loss(preferences, clusters)
     matched = {id: value for id, value in preferences.items() if _lengths_match(*lengths[id])}
+    length_matched, longer_wins = win_loss(matched, clusters), _longer_wins(preferences, lengths, clusters)
     asked = {id: verdict for id, verdict in scored.items() if verdict.reason != IDENTICAL}
-    consistency = _share({id: verdict.consistent for id, verdict in asked.items()}, clusters)
+    both_orders = {id: verdict for id, verdict in asked.items() if not verdict.one_order}
+    consistency = _share({id: verdict.consistent for id, verdict in both_orders.items()}, clusters)
+    num_one_order = len(asked) - len(both_orders)
     return PreferenceSummary(
         judge,
         contender,
         other,
-        result=win_loss(preferences, clusters),
+        result=result,
         num_inconsistent=sum(not verdict.consistent for verdict in scored.values()),
         num_identical=len(scored) - len(asked),
         num_unscored=len(verdicts) - len(scored),
         unscored_reasons=dict(Counter(row.reason for row in verdicts.values() if row.preference is None)),
         consistency=consistency,
-        first_slot=_first_slot(asked, clusters),
-        longer_wins=_longer_wins(preferences, lengths, clusters),
-        length_matched=win_loss(matched, clusters),
-        refused=_refusal(judge, consistency, min_consistency),
+        first_slot=_first_slot(both_orders, clusters) if both_orders else _first_of_one_order(asked, clusters),
+        num_one_order=num_one_order,
+        longer_wins=longer_wins,
+        length_matched=length_matched,
+        caution=_length_caution(result, longer_wins, length_matched),
+        refused=_refusal(judge, len(asked), num_one_order, consistency, min_consistency),
     )
 
 
@@ -134,14 +140,32 @@ def combine_judges(verdicts_by_judge: Sequence[Mapping[str, PairVerdict]]) -> di
     return combined
 
 
-def _refusal(judge: str, consistency: Share, min_consistency: float) -> str:
-    if consistency.total < FEWEST_PAIRS:
-        return f"{consistency.total} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
+def _refusal(judge: str, num_asked: int, num_one_order: int, consistency: Share, min_consistency: float) -> str:
+    if num_asked < FEWEST_PAIRS:
+        return f"{num_asked} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
+    if num_one_order and not judge.startswith(HUMAN):
+        return (
+            f"{num_one_order} of {num_asked} pairs were judged in one order only: a taste for the first place cannot "
+            "be told from one for the answer"
+        )
     if judge.startswith(HUMAN) or consistency.share is None or consistency.share >= min_consistency:
         return ""
     return (
         f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "
         "this judge says too often"
+    )
+
+
+def _length_caution(result: WinLoss, longer_wins: Share, length_matched: WinLoss) -> str:
+    """A difference that is shown, mostly by longer answers, and not by answers of one length."""
+    if result.p_value > 0.05 or longer_wins.interval is None or longer_wins.interval[0] <= 0.5:
+        return ""
+    if length_matched.p_value <= 0.05 and (length_matched.difference or 0) * (result.difference or 0) > 0:
+        return ""
+    return (
+        f"the longer answer wins {longer_wins.share:.0%} of {longer_wins.total} decided pairs, and pairs of about one "
+        f"length show no difference ({length_matched.wins} won, {length_matched.losses} lost): this may be a "
+        "preference for length"
     )
 
 
@@ -172,6 +196,18 @@ def _first_slot(scored: Mapping[str, PairVerdict], clusters: Mapping[str, Hashab
         total,
         (len(decided) + difference) / total if total else None,
         None if interval is None else ((1 + interval[0]) / 2, (1 + interval[1]) / 2),
+    )
+
+
+def _first_of_one_order(scored: Mapping[str, PairVerdict], clusters: Mapping[str, Hashable]) -> Share:
+    """Share of decided verdicts for the answer shown first, where each pair was judged in one order."""
+    return _share(
+        {
+            id: (row.first_order or -(row.second_order or 0)) > 0
+            for id, row in scored.items()
+            if row.first_order or row.second_order
+        },
+        clusters,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from relaytune.core.records import FinishReason
 from relaytune.evaluation.judging.prompting import Side
@@ -15,16 +16,15 @@ _MAX_REASON_CHARACTERS = 300
 _DECORATION = " \t*_`\"'.#>"
 
 
-def read_verdict(completion: str, finish_reason: FinishReason | str, names: tuple[str, str]) -> Verdict:
-    """The side that a completion prefers, of the answers that were called `names`.
+def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapping[str, Side]) -> Verdict:
+    """The side that a completion prefers; `sides` says what each name in the prompt stands for.
 
-    It must hold lines `Verdict: NAME` that all name the same side, or be the name alone. A completion that was cut off
-    is unscored: what it was going to say is not known.
+    It must hold lines `Verdict: NAME` that all give one name, or be a name alone. A completion that was cut off is
+    unscored: what it was going to say is not known.
     """
     text, problem = _whole_text(completion, finish_reason)
     if problem:
         return None, problem
-    sides: dict[str, Side] = {names[0]: "first", names[1]: "second", "tie": "tie"}
     alone = text.strip(_DECORATION + "\n").lower()
     if alone in sides:
         return sides[alone], ""
@@ -37,18 +37,17 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, names: tupl
     if len(given) > 1:
         return None, "several different verdicts"
     reason = _reason(r"verdict", text)
-    for name, side in zip(names, ("the first", "the second"), strict=True):
-        reason = re.sub(rf"\b{name}\b", side, reason, flags=re.IGNORECASE)
+    for name, side in sides.items():
+        reason = re.sub(rf"\b{name}\b", f"the {side}", reason, flags=re.IGNORECASE)
     return sides[given[0]], reason
 
 
 def read_points(completion: str, finish_reason: FinishReason | str, name: str, scale: int) -> Points:
-    """The points for the answer that was called `name`: a line `Points for NAME: 2`, or the number alone."""
+    """The points for the answer that was called `name`: a line `Points for NAME: 2`."""
     text, problem = _whole_text(completion, finish_reason)
     if problem:
         return None, problem
-    alone = text.strip(_DECORATION + "\n")
-    given = [alone] if re.fullmatch(r"\d+", alone) else _after_colon(rf"points for {name}", text)
+    given = _after_colon(rf"points for {name}", text)
     if not given:
         return None, "no line with points"
     if len(given) > 1:

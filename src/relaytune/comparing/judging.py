@@ -1,0 +1,54 @@
+"""Answers of files, judged as those of a run are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from relaytune.core.criteria import Criteria
+from relaytune.core.errors import UsageError
+from relaytune.core.judging import Judging, check_families, pairs_to_compare, rubric_of
+from relaytune.core.records import write_judgements, write_ratings
+from relaytune.core.screen import Screen
+from relaytune.evaluation.summary import Evidence, clusters_of
+
+
+def judge_answers(
+    criteria: Criteria,
+    judging: Judging,
+    evidence: Evidence,
+    criteria_path: Path | None,
+    output: Path | None,
+    screen: Screen,
+) -> Evidence:
+    """The evidence with what judges and people say. Without pairs named, the first file is held against the others.
+
+    Raises:
+        UsageError: there are judges and no folder to keep what they answer.
+        RecipeError, JudgeError, DataError: as in a run.
+    """
+    from relaytune.evaluation.judging.conclusion import conclude_judging
+    from relaytune.evaluation.judging.hearing import Hearing, hear
+
+    if output is None:
+        raise UsageError("--output: name a folder; what judges answer is kept there, so that nothing is asked twice")
+    where = str(criteria_path)
+    names = list(evidence.generations)
+    stamps = check_families(judging, criteria.base_model, criteria.generator, where)
+    pairs = pairs_to_compare(judging, names, where) or tuple((names[0], other) for other in names[1:])
+    answers = {name: {row.id: row.completion for row in rows} for name, rows in evidence.generations.items()}
+    hearing = Hearing(
+        judging,
+        rubric_of(judging, criteria.contract, where),
+        pairs,
+        criteria_path.parent if criteria_path else Path(),
+        output / "judging",
+        screen,
+    )
+    judgements, ratings = hear(hearing, evidence.held_out, answers)
+    write_judgements(output / "judgements.jsonl", judgements)
+    write_ratings(output / "ratings.jsonl", ratings)
+    clusters = clusters_of(evidence.held_out)
+    said = conclude_judging(judging, evidence.held_out, answers, judgements, ratings, clusters, stamps)
+    scores = [*evidence.scores, *said.scores]
+    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)

@@ -1,0 +1,40 @@
+"""BERTScore of every contender's answers: how close in meaning they come to the references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from relaytune.core.records import Example, Generation, Score
+from relaytune.core.screen import Screen
+from relaytune.core.sections import Evaluation
+from relaytune.evaluation.scoring import NO_REFERENCE
+
+
+def score_closeness(
+    evaluation: Evaluation, examples: Sequence[Example], generations: Mapping[str, Sequence[Generation]], screen: Screen
+) -> tuple[list[Score], str]:
+    """The scores, and what they are: the encoder and its layer, as the score's full name.
+
+    Raises:
+        ModelError: the encoder cannot be had, or its layer is not said.
+        MachineError: torch or transformers is not installed.
+    """
+    from relaytune.evaluation.bertscore import DEFAULT_ENCODER, Encoder, bertscore
+
+    name = evaluation.bertscore_encoder or DEFAULT_ENCODER
+    encoder = Encoder.load(name, evaluation.bertscore_layer, "cpu", screen.say)
+    references = {example.id: example.completion for example in examples}
+    scores: list[Score] = []
+    num_cut = 0
+    for contender, rows in generations.items():
+        with screen.bar(f"{contender}, bertscore", len(rows)) as bar:
+            found = bertscore(
+                encoder, [references[row.id] for row in rows], [row.completion for row in rows], bar.update
+            )
+        for row, score in zip(rows, found, strict=True):
+            num_cut += score is not None and score.cut
+            value, reason = (None, NO_REFERENCE) if score is None else (score.f1, "")
+            left_out = evaluation.exclude_truncated and row.finish_reason == "length"
+            scores.append(Score(row.id, contender, "bertscore", None if left_out else value, reason))
+    cut = f"; {num_cut} answers or references were longer than the encoder reads, and cut" if num_cut else ""
+    return scores, f"{encoder.score_name()}, not rescaled: not on the scale of published tables{cut}"
