@@ -14,6 +14,8 @@ from relaytune.core.statistics import paired_share_interval, paired_test, prefer
 LENGTH_MATCH = 0.8
 # so many pairs, all won, are the fewest that the sign test can call a difference: p = 2 / 2^6 = 0.031
 FEWEST_PAIRS = 6
+# with more of the pairs unscored, what they would have said could turn the result; an answer can try to make it so
+MOST_UNSCORED = 0.25
 # the reason of a tie between two answers that are the same text: no judge was asked
 IDENTICAL = "identical answers, not asked"
 
@@ -161,7 +163,7 @@ def summarize_preferences(
         longer_wins=longer_wins,
         length_matched=length_matched,
         caution=_length_caution(result, longer_wins, length_matched),
-        refused=_refusal(judge, consistency, min_consistency),
+        refused=_refusal(judge, consistency, len(verdicts) - len(scored), len(verdicts), min_consistency),
     )
 
 
@@ -198,10 +200,14 @@ def combine_judges(verdicts_by_judge: Sequence[Mapping[str, PairVerdict]]) -> di
     return combined
 
 
-def _refusal(judge: str, consistency: Share, min_consistency: float) -> str:
+def _refusal(judge: str, consistency: Share, num_unscored: int, num_pairs: int, min_consistency: float) -> str:
     if consistency.total < FEWEST_PAIRS:
         return f"{consistency.total} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
-    if judge.startswith(HUMAN) or consistency.share is None or consistency.share >= min_consistency:
+    if judge.startswith(HUMAN):
+        return ""
+    if num_unscored > MOST_UNSCORED * num_pairs:
+        return f"{num_unscored} of {num_pairs} pairs are unscored, more than {MOST_UNSCORED:.0%}"
+    if consistency.share is None or consistency.share >= min_consistency:
         return ""
     return (
         f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "
