@@ -6,20 +6,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relaytune.core.recipe import Recipe, validate_recipe
-from relaytune.core.records import Example, Generation
-from relaytune.core.results import EvaluationResult, TrainingResult, TrainingStep
-from relaytune.evaluation.summary import measure_answers, summarize
+from relaytune.core.records import Example, Generation, Score
+from relaytune.core.results import (
+    EvaluationResult,
+    JudgingResult,
+    PreferenceSummary,
+    Share,
+    TrainingResult,
+    TrainingStep,
+    WinLoss,
+)
+from relaytune.evaluation.summary import Evidence, measure_answers, summarize
 
 LABELS = ("refund", "shipping", "other")
 BEATS = "tuned beats best_prompt on label_accuracy"
+JUDGING = {
+    "judges": [{"model": "qwen3-32b", "base_url": "http://localhost:8000/v1"}],
+    "criteria": {"clarity": "is clear", "factual_errors": "claims that are wrong"},
+    "lower_is_better": ["factual_errors"],
+}
 CUT_OFF = "and then"  # an answer that was cut off
 
 # an answer: its text, or its text and the log-probabilities of the labels, or None where there is none
 Answer = str | tuple[str, Mapping[str, float]] | None
 
 
-def make_recipe(keep_when: Sequence[str] = (BEATS,), discard_when: Sequence[str] = (), **training: Any) -> Recipe:
-    """A recipe that asks for one of three labels."""
+def make_recipe(
+    keep_when: Sequence[str] = (BEATS,),
+    discard_when: Sequence[str] = (),
+    never_when: Sequence[str] = (),
+    sections: Mapping[str, Any] | None = None,
+    **training: Any,
+) -> Recipe:
+    """A recipe that asks for one of three labels, unless `sections` say otherwise."""
     values = {
         "name": "tickets",
         "task": {},
@@ -27,7 +46,12 @@ def make_recipe(keep_when: Sequence[str] = (BEATS,), discard_when: Sequence[str]
         "data": {"train": "train.jsonl", "held_out": "held_out.jsonl"},
         "base_model": {"name": "a-model"},
         "training": training,
-        "decision": {"keep_when": list(keep_when), "discard_when": list(discard_when)},
+        "decision": {
+            "keep_when": list(keep_when),
+            "never_when": list(never_when),
+            "discard_when": list(discard_when),
+        },
+        **(sections or {}),
     }
     return validate_recipe(values, "recipe.yaml")
 
@@ -49,6 +73,56 @@ def evaluate(
     generations = {name: _generations(held_out, given) for name, given in answers.items()}
     evidence = measure_answers(recipe.criteria, held_out, generations, train_rows, _generations(train_rows, train))
     return summarize(recipe.criteria, evidence)
+
+
+def evaluate_values(
+    recipe: Recipe,
+    values: Mapping[str, Mapping[str, Sequence[float | None]]],
+    preferences: Mapping[tuple[str, str], Sequence[float | None]] | None = None,
+    judging: JudgingResult | None = None,
+) -> EvaluationResult:
+    """An evaluation of these values: metric → contender → a value a row; of preferences 1, 0, -1 or None."""
+    lengths = {len(row) for by_contender in values.values() for row in by_contender.values()}
+    lengths |= {len(row) for row in (preferences or {}).values()}
+    (rows,) = lengths
+    held_out = _examples(["refund"] * rows, "held out")
+    names = {name for by_contender in values.values() for name in by_contender}
+    names |= {name for pair in preferences or {} for name in pair}
+    scores = [
+        Score(example.id, contender, metric, value)
+        for metric, by_contender in values.items()
+        for contender, row in by_contender.items()
+        for example, value in zip(held_out, row, strict=True)
+    ]
+    told = {
+        pair: {example.id: value for example, value in zip(held_out, row, strict=True)}
+        for pair, row in (preferences or {}).items()
+    }
+    generations = {name: _generations(held_out, ["refund"] * rows) for name in sorted(names)}
+    return summarize(recipe.criteria, Evidence(held_out, generations, scores, preferences=told, judging=judging))
+
+
+def refusing_judge(contender: str, other: str) -> JudgingResult:
+    """One judge that contradicts itself, so that its verdict is refused."""
+    unknown = Share(0, 0, None, None)
+    summary = PreferenceSummary(
+        judge="a judge",
+        contender=contender,
+        other=other,
+        result=WinLoss(30, 0, 0, 1.0, (0.8, 1.0), 0.0001),
+        num_inconsistent=30,
+        num_identical=0,
+        num_unscored=0,
+        unscored_reasons={},
+        consistency=Share(12, 30, 0.4, (0.25, 0.58)),
+        first_slot=unknown,
+        num_one_order=0,
+        longer_wins=unknown,
+        length_matched=WinLoss(0, 0, 0, None, None, 1.0),
+        caution="",
+        refused="only 12 of 30 pairs are judged alike in both orders",
+    )
+    return JudgingResult((summary,), (), (), 0, None, ())
 
 
 def make_steps(train_losses: Sequence[float], validation_losses: Mapping[int, float]) -> list[TrainingStep]:

@@ -175,6 +175,14 @@ def test_a_level_that_the_interval_does_not_pass_is_a_remaining_risk() -> None:
     assert expected not in _decide(recipe, evaluate(recipe, 100, tuned=right_in(99, 100))).remaining_risks
 
 
+def test_a_level_that_is_missed_is_not_said_to_be_passed_however_few_the_rows() -> None:
+    recipe = make_recipe((LEVEL,))
+    risks = _decide(recipe, evaluate(recipe, 5, tuned=right_in(2, 5))).remaining_risks
+    assert not [risk for risk in risks if "passes" in risk]
+    passed = _decide(recipe, evaluate(recipe, 5, tuned=right_in(4, 5))).remaining_risks
+    assert "tuned label_accuracy passes at least 70% with 80.0%, but its interval cannot be stated" in passed
+
+
 def test_truncated_and_unscored_answers_and_rare_labels_are_remaining_risks() -> None:
     recipe = make_recipe()
     expected = ["refund"] * 20 + ["other"] * 3

@@ -160,12 +160,14 @@ def _close_levels(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator[
         rate = estimate_of(evaluation, contender, clause.metric)
         if clause.kind not in ("at_least", "at_most") or clause.threshold is None or rate is None or rate.value is None:
             continue
-        metric = evaluation.metrics[clause.metric]
+        metric, least = evaluation.metrics[clause.metric], clause.kind == "at_least"
+        if not (rate.value >= clause.threshold if least else rate.value <= clause.threshold):
+            continue
         if rate.low is None or rate.high is None:
             beyond = "cannot be stated"
-        elif rate.value >= clause.threshold > rate.low and clause.kind == "at_least":
+        elif least and rate.low < clause.threshold:
             beyond = f"reaches down to {_level(metric, rate.low)}"
-        elif rate.value <= clause.threshold < rate.high and clause.kind == "at_most":
+        elif not least and rate.high > clause.threshold:
             beyond = f"reaches up to {_level(metric, rate.high)}"
         else:
             continue

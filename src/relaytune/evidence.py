@@ -8,6 +8,7 @@ from relaytune.core.metrics import Metric
 from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
 from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import holm
+from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
 
 SIGNIFICANCE = 0.05
 LABEL_METRICS = ("label_accuracy", "likeliest_label_accuracy")
@@ -120,7 +121,7 @@ def say_estimate(estimate: Estimate | None, digits: int = 0) -> str:
     unscored = f"; {estimate.unscored} unscored" if estimate.unscored else ""
     low, high = estimate.low, estimate.high
     if estimate.right is None:
-        interval = "too few for an interval" if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        interval = _no_mean_interval(estimate.scored) if low is None or high is None else f"{low:.3g} to {high:.3g}"
         return f"{estimate.value:.3g} ({interval}, {estimate.scored} scored{unscored})"
     interval = "too few for an interval" if low is None or high is None else f"{100 * low:.0f}-{100 * high:.0f}%"
     return f"{estimate.right}/{estimate.scored} ({100 * estimate.value:.{digits}f}%, {interval}{unscored})"
@@ -158,9 +159,14 @@ def say_comparison(evaluation: EvaluationResult, comparison: Comparison) -> str:
 def say_interval(metric: Metric, comparison: Comparison) -> str:
     """`+17 to +30`: the interval of a difference."""
     if comparison.low is None or comparison.high is None:
-        return "too few for an interval"
+        return _no_mean_interval(comparison.num_clusters) if metric.kind == "mean" else "too few for an interval"
     ends = (f"{end:+.3g}" if metric.kind == "mean" else _signed(end) for end in (comparison.low, comparison.high))
     return " to ".join(ends)
+
+
+def _no_mean_interval(num_rows: int) -> str:
+    few = num_rows < MIN_CLUSTERS_FOR_MEAN
+    return "too few for an interval" if few else "no interval, nearly all the same"
 
 
 def say_threshold(clause: Clause, metric: Metric) -> str:
@@ -209,7 +215,7 @@ def _beats(clause: Clause, evaluation: EvaluationResult) -> tuple[bool | None, s
     )
     holds = wins or (None if any(comparison is None for _, comparison, _ in pairs) else False)
     said = [
-        prefix if comparison is None else prefix + say_comparison(evaluation, comparison)
+        prefix + (say_comparison(evaluation, comparison) + _not_borne_out(evaluation, comparison) if comparison else "")
         for _, comparison, prefix in pairs
     ]
     if len(pairs) == 1:
@@ -229,6 +235,14 @@ def _in_favour(metric: Metric, comparison: Comparison) -> bool:
     # of few skewed differences the test alone would call too many significant: the interval must agree
     worst = comparison.high if metric.lower_is_better else comparison.low
     return worst is not None and gain(metric, worst) > 0
+
+
+def _not_borne_out(evaluation: EvaluationResult, comparison: Comparison) -> str:
+    """Why a gain that the test finds does not count."""
+    metric = evaluation.metrics[comparison.metric]
+    if comparison.p_value > SIGNIFICANCE or gain(metric, comparison.difference) <= 0:
+        return ""
+    return "" if _in_favour(metric, comparison) else "; no win, since of a mean the interval must exclude 0 too"
 
 
 def _pair(clause: Clause, metric: str, evaluation: EvaluationResult) -> tuple[Comparison | None, str]:

@@ -173,6 +173,15 @@ def test_the_same_input_twice_in_held_out_is_a_warning(tmp_path: Path) -> None:
     checked = check_with(tmp_path, [], [row("again"), row("again", "high")])
     finding = found(checked.findings, "held_out_input_twice")
     assert (finding.severity, finding.where) == ("warning", ("held_out.jsonl:31", "held_out.jsonl:32"))
+    assert "counts as one case in every interval and test" in finding.advice
+    assert len(checked.held_out) == 32
+
+
+def test_the_very_same_row_twice_in_held_out_is_asked_once_and_named(tmp_path: Path) -> None:
+    checked = check_with(tmp_path, [], [row("again"), row("other words here"), row("again")])
+    finding = found(checked.findings, "held_out_input_twice")
+    assert finding.where == ("held_out.jsonl:31", "held_out.jsonl:33")
+    assert [example.source for example in checked.held_out[30:]] == ["held_out.jsonl:31", "held_out.jsonl:32"]
 
 
 NEAR = "the screen of my laptop stays black after the update of last night and nothing helps at all so far"

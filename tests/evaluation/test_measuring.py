@@ -102,7 +102,7 @@ def test_the_references_probability_is_given_in_nats_per_token_and_unscored_wher
     saved = replace(saved, reference_log_prob=-6.0, reference_tokens=4)
     criteria = _criteria({"free_text": "polite"}, scorers=["reference_nats"])
     scores, _ = measure(criteria, rows, [saved, missing], "tuned")
-    assert _values(scores, "reference_nats") == [(1.5, ""), (None, "the reference's probability was not saved")]
+    assert _values(scores, "reference_nats") == [(1.5, ""), (None, "no probability of the reference saved")]
 
 
 def test_answers_to_other_rows_are_refused() -> None:

@@ -17,6 +17,7 @@ from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Finding
 from relaytune.data.duplicates import (
     contradictions,
+    each_once,
     in_both_splits,
     near_duplicates,
     repeated_inputs,
@@ -121,6 +122,7 @@ def check(recipe: Recipe, recipe_folder: Path, template: Template | None) -> Che
     findings = record.findings + _dropped_rows(record.dropped, len(train))
     findings += same_row_twice(train) + repeated_inputs(held_out)
     findings += near_duplicates(train, held_out, literal_ends(recipe.task.input or ""))
+    held_out = each_once(held_out)
     findings += _few_rows(train, held_out)
     if template is None:
         findings.append(_not_measured(len(train) + len(held_out)))

@@ -76,9 +76,20 @@ def in_both_splits(train: Sequence[Example], held_out: Sequence[Example]) -> lis
 def repeated_inputs(held_out: Sequence[Example]) -> list[Finding]:
     """The same input more than once in the held-out rows."""
     repeated = [group for group in group_by_input(held_out) if len(group) > 1]
-    advice = "keep one of each: they count as independent cases in the statistics, and are not"
+    advice = (
+        "hold out other inputs instead: however often it stands there, an input counts as one case in every interval "
+        "and test, and the very same row is asked once"
+    )
     text = "the same input more than once in held-out"
     return _finding("warning", "held_out_input_twice", text, repeated, advice, _answers_of)
+
+
+def each_once(examples: Sequence[Example]) -> list[Example]:
+    """The examples without those that are the very same row as an earlier one."""
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.id, example)
+    return list(first.values())
 
 
 def near_duplicates(
@@ -91,36 +102,70 @@ def near_duplicates(
     `in_both_splits`. `ends` are the recipe's own words around every input, which say nothing about likeness.
     Words are runs of letters and digits, so in scripts without spaces only nearly equal texts are found.
     """
+    pairs = _alike(train, held_out, ends, lambda one, other: one.messages != other.messages)
+    text = "training rows that nearly repeat a held-out row"
+    advice = "remove the training rows if they are the same case in other words"
+    return _finding_of_pairs("near_duplicates", text, pairs, advice)
+
+
+def near_contradictions(
+    train: Sequence[Example], answers: Mapping[str, Answer], contract: Contract, ends: tuple[str, str] = ("", "")
+) -> list[Finding]:
+    """Training rows whose last user messages are nearly or wholly equal, and whose answers judge differently.
+
+    Nearly equal as in `near_duplicates`, judged as in `contradictions`: in free text two answers may both be right,
+    and answers outside the contract do not count. A pair may differ in just the word that decides, so these are rows
+    to look at, not errors. `where` holds the rows of each pair side by side; one pair is named per row.
+    """
+    if contract.kind == "free_text":
+        return []
+    judged = [example for example in train if answers[example.id].passes]
+    judgements = {example.id: _judgement(answers[example.id], contract) for example in judged}
+    pairs = _alike(judged, judged, ends, lambda one, other: judgements[one.id] != judgements[other.id])
+    each_once = {frozenset((one.source, other.source)): (one, other, alike) for one, other, alike in reversed(pairs)}
+    text = "training rows with nearly the same input that are answered differently"
+    advice = "read them side by side: where the inputs mean the same, correct one answer or remove the row"
+    return _finding_of_pairs("near_contradictions", text, list(each_once.values())[::-1], advice)
+
+
+def _alike(
+    rows: Sequence[Example],
+    others: Sequence[Example],
+    ends: tuple[str, str],
+    wanted: Callable[[Example, Example], bool],
+) -> list[tuple[Example, Example, float]]:
+    """For each row the first of the others that is nearly its equal and is wanted with it, and their similarity."""
     from datasketch import MinHash, MinHashLSH
 
-    held = _with_shingles(held_out, ends)
+    indexed = _with_shingles(others, ends)
     index = MinHashLSH(num_perm=_BANDS * _BAND_ROWS, params=(_BANDS, _BAND_ROWS))
-    for place, minhash in enumerate(_minhashes(MinHash, [shingles for _, shingles in held])):
+    for place, minhash in enumerate(_minhashes(MinHash, [shingles for _, shingles in indexed])):
         index.insert(place, minhash)
-    rows = _with_shingles(train, ends)
+    shingled = _with_shingles(rows, ends)
+    minhashes = _minhashes(MinHash, (shingles for _, shingles in shingled))
     pairs: list[tuple[Example, Example, float]] = []
-    for (example, shingles), minhash in zip(rows, _minhashes(MinHash, (shingles for _, shingles in rows)), strict=True):
+    for (example, shingles), minhash in zip(shingled, minhashes, strict=True):
         for place in sorted(index.query(minhash)):
-            other, other_shingles = held[place]
+            other, other_shingles = indexed[place]
+            if not wanted(example, other):
+                continue
             similarity = _jaccard(shingles, other_shingles)
-            if similarity >= NEAR_DUPLICATE and example.messages != other.messages:
+            if similarity >= NEAR_DUPLICATE:
                 pairs.append((example, other, similarity))
                 break
-    return _near_duplicate_finding(pairs)
+    return pairs
 
 
-def _near_duplicate_finding(pairs: Sequence[tuple[Example, Example, float]]) -> list[Finding]:
+def _finding_of_pairs(
+    check: str, text: str, pairs: Sequence[tuple[Example, Example, float]], advice: str
+) -> list[Finding]:
     if not pairs:
         return []
     named = [f"{one.source} ~ {other.source} ({similarity:.2f})" for one, other, similarity in pairs]
     first = shown(pairs[0][0].messages[-1]["content"])
-    message = (
-        f"training rows that nearly repeat a held-out row: {len(pairs)} (Jaccard similarity in brackets): "
-        f"{_joined(named)}; the first: {first}"
-    )
+    message = f"{text}: {len(pairs)} (Jaccard similarity in brackets): {_joined(named)}; the first: {first}"
     where = dict.fromkeys(example.source for one, other, _ in pairs for example in (one, other))
-    advice = "remove the training rows if they are the same case in other words"
-    return [Finding("warning", "near_duplicates", message, tuple(where), advice)]
+    return [Finding("warning", check, message, tuple(where), advice)]
 
 
 def _with_shingles(examples: Iterable[Example], ends: tuple[str, str]) -> list[tuple[Example, frozenset[str]]]:

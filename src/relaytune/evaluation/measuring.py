@@ -50,9 +50,6 @@ def measure(
             else row
             for row in scores
         ]
-    unanswered = [example for example in examples if example.id not in answers]
-    names = dict.fromkeys(row.scorer for row in scores)
-    scores += [Score(example.id, contender, name, None, NO_ANSWER) for name in names for example in unanswered]
     return scores, notes
 
 

@@ -40,11 +40,15 @@ def score(
 
 
 def by_id(examples: Sequence[Example], generations: Iterable[Generation], contender: str) -> dict[str, Generation]:
-    """One contender's answers by the row that they answer. Raises as `score` does."""
+    """One contender's answers by the row that they answer. Raises as `score` does.
+
+    A row that stands twice among the examples is answered twice; the last answer counts.
+    """
     generations = list(generations)
     counts = Counter(generation.id for generation in generations)
-    unknown = sorted(counts.keys() - {example.id for example in examples})
-    twice = sorted(id for id, count in counts.items() if count > 1)
+    asked = Counter(example.id for example in examples)
+    unknown = sorted(counts.keys() - asked.keys())
+    twice = sorted(id for id, count in counts.items() if count > max(asked[id], 1))
     problems = []
     if unknown:
         problems.append(f"{len(unknown)} of no row of these examples: {_few(unknown)}")
