@@ -264,6 +264,14 @@ def test_harm_that_too_few_rows_cannot_exclude_asks_for_held_out_rows() -> None:
     assert verdict.next_change.endswith("(now 40 compared)")
 
 
+def test_where_only_harm_is_in_the_way_excluding_it_comes_before_more_training() -> None:
+    recipe = make_recipe((BEATS,), never_when=(NEVER_FALLS,))
+    evaluation = evaluate(recipe, 40, tuned=right_in(40, 40), base=right_in(0, 40))
+    verdict = decide(recipe, evaluation, make_training(8), make_steps([0.5] * 4, {2: 0.9, 4: 0.6}), (), False)
+    assert "validation_still_falling" in [diagnosis.name for diagnosis in verdict.diagnoses]
+    assert verdict.next_change.startswith("enlarge the held-out set")
+
+
 def test_harm_that_was_not_measured_is_not_excluded() -> None:
     verdict = _on_rows(200, tuned_form=200, never="general_right falls")
     assert verdict.outcome == "iterate"

@@ -92,6 +92,13 @@ def test_a_model_that_errs_less_or_is_liked_less_does_not_only_sound_better() ->
         assert "sounds_better" not in names(diagnose(_judged_recipe(), evaluation, None, []))
 
 
+def test_of_several_points_of_the_judges_some_differ_by_chance() -> None:
+    signs = [1.0] * 15 + [-1.0] * 5 + [0.0] * 40  # p = 0.041 for one, 0.083 for two
+    shifted = {"base": [3.0] * 60, "tuned": [3 + sign for sign in signs]}
+    evaluation = evaluate_values(_judged_recipe(), {"clarity": shifted, "factual_errors": shifted})
+    assert "sounds_better" not in names(diagnose(_judged_recipe(), evaluation, None, []))
+
+
 def test_closeness_to_the_references_with_a_preference_lost_is_the_same_case() -> None:
     recipe = make_recipe(("tuned beats best_prompt on preference",), sections=FREE_TEXT)
     values = {"rouge_l": {"base": [0.2] * 60, "tuned": [0.3 + row % 3 / 10 for row in range(60)]}}
@@ -188,6 +195,15 @@ def test_a_rise_of_what_is_better_when_lower_is_looked_for_above() -> None:
     found = diagnose(recipe, evaluation, None, [])
     assert names(found) == ["harm_not_excluded"]
     assert found[0].evidence.startswith("'loops rise': no harm is shown, and none excluded: tuned 0/40")
+
+
+def test_a_fall_that_is_not_excluded_is_no_harm_where_a_rise_would_be() -> None:
+    recipe = make_recipe(("tuned label_accuracy at least 0.5",), never_when=("loops rise",))
+    looping = "refund again and again " * 10
+    tuned = [looping] * 2 + ["refund"] * 98
+    base = ["refund"] * 2 + [looping] * 4 + ["refund"] * 94
+    evaluation = evaluate(recipe, 100, tuned=tuned, base=base)
+    assert "harm_not_excluded" not in names(diagnose(recipe, evaluation, None, []))
 
 
 def test_no_worse_than_a_contender_is_harm_to_exclude_too() -> None:
