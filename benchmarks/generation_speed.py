@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from relaytune.core.counts import ANSWERS_AT_ONCE
+from relaytune.core.counts import ANSWERS_AT_ONCE, ANSWERS_AT_ONCE_ON_GPU
 from relaytune.core.model import find_model, load_model, load_template
 from relaytune.core.recipe import load_recipe
 from relaytune.core.sections import BaseModelChoice
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--device", choices=tuple(BATCH_SIZES), default="cpu")
-    parser.add_argument("--at-once", type=int, nargs="+", default=[ANSWERS_AT_ONCE], help="relaytune's own batch sizes")
+    parser.add_argument("--at-once", type=int, nargs="+", default=None, help="relaytune's own batch sizes")
     parser.add_argument("--vllm", default=sys.executable, help="the Python of an environment with vLLM")
     parser.add_argument("--base-model", help="where SmolLM2 lies, if not in its package: a .gguf file")
     parser.add_argument("--ours", nargs=2, metavar=("JOB", "RESULT"), help=argparse.SUPPRESS)
@@ -59,7 +59,8 @@ def main() -> None:
         for num_shots in (0, 4):
             job = make_job(arguments.prompts, num_shots, arguments.base_model) | {"device": arguments.device}
             print(f"{len(job['prompts'])} prompts with {num_shots} examples in them")
-            compare(Path(folder), job, arguments.at_once, arguments.vllm)
+            own = [ANSWERS_AT_ONCE_ON_GPU if arguments.device == "cuda" else ANSWERS_AT_ONCE]
+            compare(Path(folder), job, arguments.at_once or own, arguments.vllm)
 
 
 def compare(folder: Path, job: dict[str, Any], at_once: Sequence[int], vllm: str) -> None:
@@ -138,7 +139,7 @@ def answer_ours(job_file: Path, result_file: Path) -> None:
     on_gpu = job["device"] == "cuda"
     if on_gpu:
         decoding.decode(model, [template.prompt_ids(job["prompts"][0])], 2, stop)
-    with patch.object(decoding, "ANSWERS_AT_ONCE", job["at_once"]):
+    with patch.object(decoding, "_rows_at_once", lambda *_: job["at_once"]):
         begun = time.perf_counter()
         prompts = [template.prompt_ids(messages) for messages in job["prompts"]]
         answers = decoding.decode(model, prompts, job["max_new_tokens"], stop)

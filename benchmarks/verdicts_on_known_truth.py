@@ -10,7 +10,8 @@ improvement  SmolLM2, tuned on the 600 training rows.
 shuffled     SmolLM2, tuned on these rows with their labels dealt anew: the form of an answer can be learnt, which
              label is right cannot. SmolLM2 hardly knows it either, so there is little to lose.
 null         A good base, the improvement of the same seed merged into SmolLM2, tuned on further rows labelled with its
-             own answers: they tell it nothing that it does not know, while its weights and some answers change.
+             own answers (those that are a label): they tell it nothing that it does not know, while its weights and
+             some answers change.
 harm         The good base tuned on the rows of `null`, in which two labels are exchanged wherever they stand.
 
 The truth is not only argued: the best prompt and tuned also answer rows of banking77 that are used for nothing else.
@@ -119,7 +120,12 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(CASES), help="with commas between")
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--parallel", type=int, default=1, help="runs side by side, on one GPU too")
-    parser.add_argument("--truth-rows", type=int, default=544, help="rows that show the truth: at most 544")
+    parser.add_argument(
+        "--most-rows",
+        type=int,
+        default=544,
+        help="of those that the good base labels, and of those that show the truth",
+    )
     parser.add_argument("--base-model", help="where SmolLM2 lies, if not in its package: a .gguf file")
     parser.add_argument("--from-answers", action="store_true", help="make nothing, conclude anew from saved answers")
     arguments = parser.parse_args()
@@ -136,7 +142,7 @@ def main() -> None:
     ]
     faults = []
     if not arguments.from_answers:
-        write_data(arguments.source, arguments.runs / "data", seeds, arguments.truth_rows)
+        write_data(arguments.source, arguments.runs / "data", seeds, arguments.most_rows)
         faults = make_all(runs, arguments.parallel)
     print_tables([run for run in runs if run.folder.provenance("truth").exists()])
     if faults:
@@ -146,15 +152,16 @@ def main() -> None:
 # the rows
 
 
-def write_data(source: Path, folder: Path, seeds: Sequence[int], num_truth_rows: int) -> None:
+def write_data(source: Path, folder: Path, seeds: Sequence[int], most_rows: int) -> None:
     """The recipe's own rows, these with labels dealt anew, and further rows: to label, and to know the truth by."""
     train, held_out, left_of_train, left_of_test = prepare.splits(source)
     further = prepare.draw(left_of_train, prepare.TRAIN_ROWS_PER_INTENT)
+    unused = [*left_of_test, *prepare.without(left_of_train, further)]
+    random.Random(0).shuffle(unused)
     prepare.write_rows(folder / "train.csv", train)
     prepare.write_rows(folder / "held_out.csv", held_out)
-    prepare.write_rows(folder / "further.csv", further)
-    unused = [*left_of_test, *prepare.without(left_of_train, further)]
-    prepare.write_rows(folder / "truth.csv", random.Random(0).sample(unused, min(num_truth_rows, len(unused))))
+    prepare.write_rows(folder / "further.csv", further[:most_rows])
+    prepare.write_rows(folder / "truth.csv", unused[:most_rows])
     for seed in seeds:
         labels = [row["category"] for row in train]
         random.Random(seed).shuffle(labels)
@@ -244,9 +251,7 @@ def device_of(job: Job) -> str:
 
 def make_good_base(job: Job, run: Run) -> None:
     """Merge the adapter into the base model, and label the further rows with what the merged model answers."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     answerer = Answerer.load(job.recipe, job.model, device_of(job), job.screen)
     further = run.runs / "data" / "further.csv"
@@ -256,11 +261,13 @@ def make_good_base(job: Job, run: Run) -> None:
     labels = [read_answer(job.recipe.contract, generation.completion).label for generation in generations]
     texts = [row.values["text"] for row in load_rows(further)[0]]
     rows = [{"text": text, "category": label} for text, label in zip(texts, labels, strict=True) if label is not None]
+    job.screen.say(f"{len(labels) - len(rows)} of {len(labels)} further rows left out: answered with no allowed label")
+    if not rows:
+        raise RuntimeError(f"the good base answers none of {further} with an allowed label")
     exchanged = [row | {"category": EXCHANGED.get(row["category"], row["category"])} for row in rows]
 
     with folder_replaced(run.good_base) as folder:
-        model = AutoModelForCausalLM.from_pretrained(job.model.path, dtype=torch.float32)
-        PeftModel.from_pretrained(model, job.run.adapter).merge_and_unload().save_pretrained(folder)
+        answerer.model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(job.model.path).save_pretrained(folder)
         prepare.write_rows(folder / "null.csv", rows)
         prepare.write_rows(folder / "harm.csv", exchanged)

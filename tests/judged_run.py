@@ -28,21 +28,10 @@ from relaytune.core.records import (
     write_judgements,
     write_ratings,
 )
-from relaytune.core.results import (
-    Forgetting,
-    HumanCorrection,
-    JudgingResult,
-    RaterAgreement,
-    write_result,
-)
+from relaytune.core.results import Forgetting, write_result
 from relaytune.core.run_folder import RunFolder
-from relaytune.core.statistics import correct_by_human_labels, measure_agreement
-from relaytune.evaluation.judging.preferences import (
-    IDENTICAL,
-    combine_judges,
-    pair_verdicts,
-    summarize_preferences,
-)
+from relaytune.evaluation.judging.conclusion import conclude_judging
+from relaytune.evaluation.judging.preferences import IDENTICAL
 from relaytune.evaluation.summary import clusters_of, measure_answers, summarize
 
 STEADY, WAVERING, PERSON = "qwen3-32b", "smollm3-judge", "human:ana"
@@ -238,91 +227,19 @@ def _write_evaluation(
     judgements: Sequence[Judgement],
     ratings: Sequence[Rating],
 ) -> None:
-    measured = measure_answers(recipe.criteria, held_out, answers)
-    scores = list(measured.scores)
-    scores += [
-        Score(row.id, row.contender, row.criterion, row.value, row.reason) for row in ratings if row.judge == STEADY
-    ]
+    assert recipe.judging is not None
+    evidence = measure_answers(recipe.criteria, held_out, answers)
+    stamps = check_families(recipe.judging, recipe.base_model.name, recipe.data.generator, "recipe.yaml")
+    texts = {name: {row.id: row.completion for row in rows} for name, rows in answers.items()}
+    clusters = clusters_of(held_out)
+    said = conclude_judging(recipe.judging, held_out, texts, judgements, ratings, clusters, stamps)
+    scores = [*evidence.scores, *said.scores]
     for contender, right, nats in (("base", 33, 2.31), ("tuned", 27, 2.52)):
         scores += [Score(f"general{n}", contender, "general_right", float(n < right)) for n in range(40)]
-        scores += [Score(f"text{n}", contender, "general_nats", nats + 0.02 * (n % 7)) for n in range(24)]
-    steady = [pair_verdicts(judgements, STEADY, *pair) for pair in PAIRS]
+        spread = 0.04 if contender == "tuned" else 0.02
+        scores += [Score(f"text{n}", contender, "general_nats", nats + spread * (n * n % 11)) for n in range(24)]
     evidence = replace(
-        measured,
-        scores=scores,
-        preferences={pair: combine_judges([said]) for pair, said in zip(PAIRS, steady, strict=True)},
-        forgetting=Forgetting(40, 24),
-        judging=_judging(recipe, held_out, answers, judgements, ratings),
+        evidence, scores=scores, preferences=said.preferences, forgetting=Forgetting(40, 24), judging=said.result
     )
     write_result(run.evaluation, summarize(recipe.criteria, evidence))
-    write_jsonl(run.scores, (as_json(score) for score in scores))
-
-
-def _judging(
-    recipe: Recipe,
-    held_out: Sequence[Example],
-    answers: Mapping[str, Sequence[Generation]],
-    judgements: Sequence[Judgement],
-    ratings: Sequence[Rating],
-) -> JudgingResult:
-    assert recipe.judging is not None
-    clusters = clusters_of(held_out)
-    lengths = {
-        pair: {
-            mine.id: (len(mine.completion), len(theirs.completion))
-            for mine, theirs in zip(answers[pair[0]], answers[pair[1]], strict=True)
-        }
-        for pair in PAIRS
-    }
-    summaries = [
-        summarize_preferences(
-            judge, *pair, verdicts, lengths[pair], clusters, 0.0 if judge == PERSON else recipe.judging.min_consistency
-        )
-        for pair in PAIRS
-        for judge in (STEADY, WAVERING, PERSON)
-        if (verdicts := pair_verdicts(judgements, judge, *pair))
-    ]
-    preferred = {
-        judge: {id: verdict.preference for id, verdict in pair_verdicts(judgements, judge, *PAIRS[0]).items()}
-        for judge in (STEADY, WAVERING, PERSON)
-    }
-    ids = [example.id for example in held_out]
-    names = [clusters[id] for id in ids]
-    agreements = [
-        RaterAgreement(
-            first,
-            second,
-            "tuned against few_shot",
-            measure_agreement(
-                [preferred[first].get(id) for id in ids], [preferred[second].get(id) for id in ids], names
-            ),
-        )
-        for first, second in ((STEADY, WAVERING), (STEADY, PERSON), (WAVERING, PERSON))
-    ]
-    points = {
-        (row.judge, row.id): row.value
-        for row in ratings
-        if row.criterion == "factual_errors" and row.contender == "tuned"
-    }
-    by_judge, by_person = ([points.get((judge, id)) for id in ids] for judge in (STEADY, PERSON))
-    agreements.append(RaterAgreement(STEADY, PERSON, "factual_errors", measure_agreement(by_judge, by_person, names)))
-    corrections = []
-    for about, judged, human in (
-        (
-            "tuned against few_shot",
-            [preferred[STEADY].get(id) or 0 for id in ids],
-            [preferred[PERSON].get(id) for id in ids],
-        ),
-        ("factual_errors", [value or 0 for value in by_judge], by_person),
-    ):
-        corrected = correct_by_human_labels(judged, human, names)
-        assert corrected is not None
-        corrections.append(HumanCorrection(STEADY, about, "tuned", sum(judged) / len(judged), corrected))
-    return JudgingResult(
-        tuple(summaries),
-        tuple(agreements),
-        tuple(corrections),
-        num_unscored_ratings=sum(row.value is None for row in ratings),
-        equal_points={"tied, points equal": 9, "tied, points different": 5, "decided, points equal": 21},
-        stamps=check_families(recipe.judging, recipe.base_model.name, recipe.data.generator, "recipe.yaml"),
-    )
+    write_jsonl(run.scores, (as_json(score) for score in evidence.scores))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -85,7 +86,9 @@ def playing(answer: Answer) -> Iterator[PlayedServer]:
 def verdict_for(body: Mapping[str, Any], prefer: Callable[[str, str], str]) -> str:
     """The line that a judge would write; `prefer` gets both quoted answers and says first, second or tie."""
     question = body["messages"][-1]["content"]
-    names = [line.removeprefix("Verdict: ") for line in question.splitlines() if line.startswith("Verdict: ")]
+    found = re.search(r"one name: (\w+), (\w+), or if neither is better (\w+)\.", question)
+    assert found is not None
+    names = found.groups()
     shown = [
         "\n".join(line.split("> ", 1)[1] for line in question.splitlines() if line.startswith(f"{name}> "))
         for name in names[:2]

@@ -17,9 +17,22 @@ def is_person(judge: str) -> bool:
 def testimony_lines(judging: JudgingResult) -> Iterator[str]:
     """What each judge said of each pair, how far judges and people agree, and what people correct; no full stops."""
     yield from (say_preference(summary) for summary in judging.summaries)
-    yield from (say_agreement(found) for found in judging.agreements)
-    yield from (say_correction(found) for found in judging.corrections)
+    yield from _say_calibrations(judging)
     yield from say_caveats(judging)
+
+
+def _say_calibrations(judging: JudgingResult) -> Iterator[str]:
+    """Each correction with the agreement that it rests on, then the other agreements."""
+    said = []
+    for correction in judging.corrections:
+        with_people = [
+            found
+            for found in judging.agreements
+            if found.about == correction.about and found.first == correction.judge and is_person(found.second)
+        ]
+        said += with_people
+        yield "; ".join([say_correction(correction), *(f"{row.second} is {say_kappa(row)}" for row in with_people)])
+    yield from (say_agreement(found) for found in judging.agreements if found not in said)
 
 
 def say_preference(summary: PreferenceSummary) -> str:
@@ -100,8 +113,8 @@ def say_correction(found: HumanCorrection) -> str:
     """A judge's mean beside what people would have said of all rows."""
     corrected = found.corrected
     return (
-        f"{found.contender}, {found.about}: {found.judge} says {found.judged:+.2f}, people would say "
-        f"{corrected.estimate:+.2f} ({_say_interval(corrected.interval, 1, '+.2f')}), told from the "
+        f"{found.about}: {found.judge} says {found.judged:.2f}, people would say "
+        f"{corrected.estimate:.2f} ({_say_interval(corrected.interval, 1, '.2f')}), told from the "
         f"{corrected.num_human} rows that they labelled"
     )
 

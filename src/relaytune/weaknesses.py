@@ -63,7 +63,7 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
     judging = evaluation.judging
     if judging is None:
         return
-    yield from judging.stamps
+    yield from (stamp.rstrip(".") for stamp in judging.stamps)
     yield from _few_judged_prompts(evaluation)
     judges = {row.judge for row in judging.summaries}
     people = {judge for judge in judges if is_person(judge)}

@@ -30,7 +30,7 @@ def plain(model: Any, prompt: list[int], max_new_tokens: int) -> list[int]:
 @pytest.mark.parametrize("prefix", [0, 1, 30])
 @pytest.mark.parametrize("rows_at_once", [1, 3, 64])
 def test_answers_are_those_of_plain_generate(prefix: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "ANSWERS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(decoding, "_rows_at_once", lambda *_: rows_at_once)
     prompts = [example.prompt_ids for example in random_examples(11, prefix)]
     twin = small_llama("eager")
     expected = [plain(twin, prompt, 14) for prompt in prompts]
@@ -38,7 +38,7 @@ def test_answers_are_those_of_plain_generate(prefix: int, rows_at_once: int, mon
 
 
 def test_rows_that_stop_early_leave_and_others_take_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "ANSWERS_AT_ONCE", 4)
+    monkeypatch.setattr(decoding, "_rows_at_once", lambda *_: 4)
     prompts = [example.prompt_ids for example in random_examples(23, prefix=8)]
     free = decode(small_llama(), prompts, 12, frozenset())
     # stop tokens taken from what comes anyway, so that rows end at very different places
@@ -64,7 +64,7 @@ def test_no_prompts_give_no_answers() -> None:
 def test_label_probabilities_are_those_of_a_plain_forward_pass(
     head: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "ANSWERS_AT_ONCE", 3)
+    monkeypatch.setattr(decoding, "_rows_at_once", lambda *_: 3)
     prompts = [example.prompt_ids for example in random_examples(7, prefix=9)]
     labels = Continuations(head, [[20], [21, 22, 23], [20, 24]])
     twin = small_llama("eager")
@@ -124,7 +124,7 @@ def sampled(prompts: list[list[int]], seed: int = 1, names: list[str] | None = N
 def test_what_is_drawn_does_not_depend_on_the_batch(rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [example.prompt_ids for example in random_examples(13, prefix=8)]
     expected = sampled(prompts)
-    monkeypatch.setattr(decoding, "ANSWERS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(decoding, "_rows_at_once", lambda *_: rows_at_once)
     assert sampled(prompts) == expected
     backwards = sampled(prompts[::-1], names=[str(at) for at in reversed(range(13))])
     assert backwards == expected[::-1]

@@ -16,9 +16,8 @@ from relaytune.core.run_folder import RunFolder
 from relaytune.reporting import write_report
 
 SECTIONS = (
-    "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion",
-    "gap", "few-shot", "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance",
-    "reproduce",
+    "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion", "gap", "few-shot",
+    "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance", "reproduce",
 )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from relaytune.core.attention import Packing, attend_causally, attend_packed, joint_attention
-from relaytune.core.counts import ANSWERS_AT_ONCE, LOGIT_POSITIONS_AT_ONCE
+from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE, answers_at_once
 from relaytune.core.template import shared_prefix_length
 
+PREFILL_TOKENS_AT_ONCE = 8192  # of prompts read in one pass
 BRANCH_TOKENS_AT_ONCE = 64  # of labels scored side by side, for each prompt
 
 
@@ -194,6 +195,15 @@ def decode(
     return _Decoder(model, prompts, max_new_tokens, stop_ids, labels, on_finished, sampling, names).run()
 
 
+def _rows_at_once(prefix: Sequence[tuple[Tensor, Tensor]], num_tokens: int) -> int:
+    """Rows whose own keys and values, so many tokens each, fit beside what the device holds already."""
+    key = prefix[0][0]
+    on_gpu = key.device.type == "cuda"
+    free_bytes = torch.cuda.mem_get_info(key.device)[0] if on_gpu else 0
+    K, _, D = key.shape
+    return answers_at_once(on_gpu, free_bytes, 2 * len(prefix) * K * D * num_tokens * key.element_size())
+
+
 class _Decoder:
     def __init__(
         self,
@@ -228,13 +238,15 @@ class _Decoder:
         longest = max((len(own) for own in self._own), default=0)
         if prompts:
             prefix = known_prefix(model, list(prompts[0][: self._P]))
-            self._rows = _Rows(model, prefix, min(ANSWERS_AT_ONCE, len(prompts)), longest + room)
+            num_rows = min(_rows_at_once(prefix, longest + room), len(prompts))
+            self._rows = _Rows(model, prefix, num_rows, longest + room)
 
     def run(self) -> list[Decoded]:
         while self._waiting or self._active:
             # refill in groups: a prefill of many prompts costs little more than of one
-            if self._waiting and len(self._active) <= len(self._rows.lengths) // 2:
-                self._prefill()
+            if len(self._active) <= len(self._rows.lengths) // 2:
+                while self._waiting and len(self._active) < len(self._rows.lengths):
+                    self._prefill()
             self._step()
             self._on_finished(len(self._results) - len(self._waiting) - len(self._active))
         return self._results
@@ -255,7 +267,13 @@ class _Decoder:
 
     def _prefill(self) -> None:
         first = len(self._active)
-        group = [self._waiting.pop() for _ in range(min(len(self._rows.lengths) - first, len(self._waiting)))]
+        group: list[int] = []
+        num_tokens = 0
+        while self._waiting and first + len(group) < len(self._rows.lengths):
+            num_tokens += len(self._own[self._waiting[-1]])
+            if group and num_tokens > PREFILL_TOKENS_AT_ONCE:
+                break
+            group.append(self._waiting.pop())
         lengths = [len(self._own[index]) for index in group]
         ids = [token for index in group for token in self._own[index]]
         positions = [self._P + place for length in lengths for place in range(length)]

@@ -12,7 +12,9 @@ import yaml
 
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
+from relaytune.evidence import say_comparison, say_overlap
 from relaytune.packaging.loading import asking_lines, base_model_code, loading_lines
+from relaytune.testimony import say_win_loss
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,27 @@ def model_card(
         loading=loading_lines(recipe),
         asking=asking_lines(recipe),
         settings=_settings(recipe, training),
+        stamps=evaluation.judging.stamps if evaluation.judging else (),
+        overlaps=[name for name, metric in evaluation.metrics.items() if metric.group == "overlap"],
+        overlap=say_overlap(recipe.data.generator),
+        judged=_judged(evaluation),
+        forgotten=[
+            f"{row.metric}: {say_comparison(evaluation, row)}"
+            for row in evaluation.comparisons
+            if evaluation.metrics[row.metric].group == "forgetting" and row.num_pairs
+        ],
     )
     return text.strip() + "\n"
+
+
+def _judged(evaluation: EvaluationResult) -> list[str]:
+    """A line for each judge and pair: the verdict, or why there is none."""
+    summaries = evaluation.judging.summaries if evaluation.judging else ()
+    return [
+        f"{said.judge}, {said.contender} against {said.other}: "
+        + (f"no verdict: {said.refused}" if said.refused else say_win_loss(said.result))
+        for said in summaries
+    ]
 
 
 def _front_matter(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ CHECKSUMS = "checksums.sha256"
 
 
 def write_package(run: RunFolder) -> Path:
-    """Write `package/`: adapter, model card, recipe, evaluation, verdict, environment, hashes. Returns its path.
+    """Write `package/`: adapter, card, recipe, evaluation, judgements, verdict, environment, hashes. Returns its path.
 
     The folder is filled beside its place and then renamed, so that it is never there by half.
 
@@ -43,6 +43,7 @@ def write_package(run: RunFolder) -> Path:
         run.verdict_text: "verdict.md",
         run.last_session / "environment.json": "environment.json",
     }
+    copied |= {path: path.name for path in (run.judgements, run.ratings) if path.is_file()}
     with folder_replaced(run.package) as new:
         for source, name in copied.items():
             shutil.copyfile(source, new / name)

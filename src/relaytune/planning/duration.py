@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from relaytune.core.counts import ANSWERS_AT_ONCE, num_examples, num_steps
+from relaytune.core.counts import answers_at_once, num_examples, num_steps
 from relaytune.core.precision import Precision
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize
@@ -124,7 +124,7 @@ def answering_seconds(
     """Predict the wall-clock of greedy answers to `rows` prompts. Answers are always computed in float32.
 
     Reading prompts costs 2 N operations per token. A decoding step reads all weights (float32) once for
-    ANSWERS_AT_ONCE rows, and costs 2 N and 2 × vocabulary × hidden operations for each.
+    as many rows as are written side by side, and costs 2 N and 2 × vocabulary × hidden operations for each.
 
     Args:
         model: the base model's shape.
@@ -139,7 +139,11 @@ def answering_seconds(
     flops_per_second = 1e9 * product_gflops(hardware, "float32") * EFFICIENCY_ANSWERING
     on_gpu = hardware.device == "cuda"
     per_gb = DECODING_SECONDS_PER_GB_ON_GPU if on_gpu else DECODING_SECONDS_PER_GB_OF_WEIGHTS
-    decoding_steps = math.ceil(rows / ANSWERS_AT_ONCE) * new_tokens
+    own_tokens = prompt_tokens / max(rows, 1) + new_tokens
+    bytes_per_answer = 2 * model.num_layers * model.num_kv_heads * model.head_dim * own_tokens * 4
+    free_bytes = hardware.gpu_memory_gib * 2**30 - 4 * model.num_parameters
+    at_once = answers_at_once(on_gpu, free_bytes, bytes_per_answer)
+    decoding_steps = math.ceil(rows / at_once) * new_tokens
     return flops / flops_per_second + decoding_steps * per_gb * 4 * model.num_parameters / 1e9
 
 

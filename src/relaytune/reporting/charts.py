@@ -36,9 +36,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One row of an outcome chart: how often the one was preferred, neither, and the other."""
+    """One row of an outcome chart: how often the one was preferred, neither, and the other.
+
+    `winner` and `loser` are the CSS classes with the colours of the two.
+    """
 
     label: str
+    winner: str
+    loser: str
     wins: int
     ties: int
     losses: int
@@ -95,7 +100,7 @@ def outcome_chart(rows: Sequence[Outcomes], description: str) -> str:
         _text(svg, "100%", top + 18, row.text, "value halo", "end")
         total = row.wins + row.ties + row.losses
         before = 0
-        for name, count in (("won", row.wins), ("tied", row.ties), ("lost", row.losses)):
+        for name, count in ((row.winner, row.wins), ("tied", row.ties), (row.loser, row.losses)):
             if count:
                 style = f"outcome {name}" + (" refused" if row.refused else "")
                 x, width = f"{100 * before / total:.2f}%", f"{100 * count / total:.2f}%"

@@ -86,6 +86,8 @@ def outcome_chart(summaries: Sequence[PreferenceSummary]) -> str:
     rows = [
         charts.Outcomes(
             said.judge,
+            series(said.contender),
+            series(said.other),
             said.result.wins,
             said.result.ties,
             said.result.losses,

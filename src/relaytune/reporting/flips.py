@@ -135,10 +135,10 @@ def _verdicts(contents: RunContents, prompt: str) -> dict[str, Mapping[str, Pair
 def _preferred(
     evaluation: EvaluationResult, prompt: str, verdicts: Mapping[str, Mapping[str, PairVerdict]]
 ) -> dict[str, float]:
-    """Row → what the judges together prefer, without those whose verdict is refused."""
+    """Row → what judges and people together prefer, without those whose verdict is refused (unless all are)."""
     summaries = evaluation.judging.summaries if evaluation.judging else ()
     refused = {said.judge for said in summaries if said.refused and {said.contender, said.other} == {"tuned", prompt}}
-    heard = [rows for judge, rows in verdicts.items() if judge not in refused]
+    heard = [rows for judge, rows in verdicts.items() if judge not in refused] or list(verdicts.values())
     return {id: float(value) for id, value in combine_judges(heard).items() if value is not None}
 
 

@@ -49,7 +49,9 @@ def estimate_interval(found: Estimate, metric: Metric) -> str:
 
 def difference(value: float, metric: Metric) -> str:
     """A difference with its sign: points of shares, the unit of means."""
-    return f"{value:+.3g}".replace("-", "−") if metric.kind == "mean" else signed(100 * value)
+    if metric.kind != "mean":
+        return signed(100 * value)
+    return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 
 def difference_interval(compared: Comparison, metric: Metric) -> str:
@@ -62,13 +64,13 @@ def difference_interval(compared: Comparison, metric: Metric) -> str:
 
 
 def signed(value: float) -> str:
-    """One decimal, with its sign; a true minus sign."""
-    return f"{value:+.1f}".replace("-", "−")
+    """One decimal, with its sign; a true minus sign, none for zero."""
+    return f"{value:+.1f}".replace("-", "−") if round(value, 1) else "0.0"
 
 
-def signed_mean(value: float) -> str:
-    """Two decimals, with its sign."""
-    return f"{value:+.2f}".replace("-", "−")
+def two_decimals(value: float) -> str:
+    """Two decimals; a true minus sign."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:

@@ -17,15 +17,7 @@ from relaytune.evidence import always_one_label, compare, say_comparison, say_ov
 from relaytune.reporting import charts, figures, formats
 from relaytune.reporting.contents import RunContents, read_contents
 from relaytune.reporting.flips import find_flips, question_of
-from relaytune.testimony import (
-    is_person,
-    say_caveats,
-    say_kappa,
-    say_share,
-    say_ties,
-    say_unscored,
-    say_win_loss,
-)
+from relaytune.testimony import is_person, say_caveats, say_ties, say_unscored
 from relaytune.weaknesses import weaknesses_of
 
 MAX_FLIPS_SHOWN = 40
@@ -33,6 +25,8 @@ MAX_FLIPS_UNFOLDED = 8
 MAX_PLACES_SHOWN = 6  # file:line of one finding, before the rest is folded away
 MAX_MATRIX_LABELS = 12
 MAX_CONFUSIONS_SHOWN = 25
+MAX_AGREEMENTS_UNFOLDED = 6  # those on preferences come first
+MAX_CORRECTIONS_UNFOLDED = 4
 
 ANSWERING_STAGES = ("base", "few_shot", "tuned")
 
@@ -98,17 +92,10 @@ def render(contents: RunContents) -> str:
     )
     names = (
         "percent", "interval", "points", "points_interval", "p_value", "duration", "gib", "number", "sentence",
-        "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval", "signed_mean",
+        "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval", "two_decimals",
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
-    environment.filters.update(
-        share=say_share,
-        ties=say_ties,
-        reasons=say_unscored,
-        kappa=say_kappa,
-        win_loss=say_win_loss,
-        series=figures.series,
-    )
+    environment.filters.update(ties=say_ties, reasons=say_unscored, series=figures.series)
     environment.tests["person"] = is_person
     return environment.get_template("report.html.j2").render(_page(contents))
 
@@ -155,6 +142,8 @@ def _page(contents: RunContents) -> dict[str, Any]:
             "places": MAX_PLACES_SHOWN,
             "labels": MAX_MATRIX_LABELS,
             "confusions": MAX_CONFUSIONS_SHOWN,
+            "agreements": MAX_AGREEMENTS_UNFOLDED,
+            "corrections": MAX_CORRECTIONS_UNFOLDED,
         },
         "relaytune_version": relaytune_version(),
         "installation": _installation(contents),

@@ -134,6 +134,13 @@ def test_too_few_pairs_are_refused() -> None:
     assert _summary([]).refused.startswith("0 pairs")
 
 
+def test_a_judge_that_leaves_too_much_unscored_is_refused() -> None:
+    scored = [row for i in range(30) for row in _both(str(i), "first", "second")]
+    unscored = [row for i in range(30, 41) for row in _both(str(i), None, "second", reason="no verdict line")]
+    assert _summary([*scored, *unscored[:20]]).refused == ""
+    assert _summary([*scored, *unscored]).refused == "11 of 41 pairs are unscored, more than 25%"
+
+
 def test_a_person_is_not_refused_for_what_one_order_cannot_show() -> None:
     rows = [Judgement(str(i), "human:ann", "tuned", "base", "first", "") for i in range(8)]
     assert _summary(rows, judge="human:ann").refused == ""

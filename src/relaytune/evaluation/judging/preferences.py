@@ -15,6 +15,8 @@ from relaytune.core.statistics import paired_share_interval, paired_test, prefer
 LENGTH_MATCH = 0.8
 # so many pairs, all won, are the fewest that the sign test can call a difference: p = 2 / 2^6 = 0.031
 FEWEST_PAIRS = 6
+# with more of the pairs unscored, what they would have said could turn the result; an answer can try to make it so
+MOST_UNSCORED = 0.25
 # the reason of a tie between two answers that are the same text: no judge was asked
 IDENTICAL = "identical answers, not asked"
 
@@ -103,7 +105,7 @@ def summarize_preferences(
         longer_wins=longer_wins,
         length_matched=length_matched,
         caution=_length_caution(result, longer_wins, length_matched),
-        refused=_refusal(judge, len(asked), num_one_order, consistency, min_consistency),
+        refused=_refusal(judge, verdicts, asked, consistency, min_consistency),
     )
 
 
@@ -140,15 +142,26 @@ def combine_judges(verdicts_by_judge: Sequence[Mapping[str, PairVerdict]]) -> di
     return combined
 
 
-def _refusal(judge: str, num_asked: int, num_one_order: int, consistency: Share, min_consistency: float) -> str:
-    if num_asked < FEWEST_PAIRS:
-        return f"{num_asked} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
-    if num_one_order and not judge.startswith(HUMAN):
+def _refusal(
+    judge: str,
+    verdicts: Mapping[str, PairVerdict],
+    asked: Mapping[str, PairVerdict],
+    consistency: Share,
+    min_consistency: float,
+) -> str:
+    if len(asked) < FEWEST_PAIRS:
+        return f"{len(asked)} pairs asked and scored; fewer than {FEWEST_PAIRS} can show nothing"
+    if judge.startswith(HUMAN):
+        return ""
+    num_unscored = sum(verdict.preference is None for verdict in verdicts.values())
+    if num_unscored > MOST_UNSCORED * len(verdicts):
+        return f"{num_unscored} of {len(verdicts)} pairs are unscored, more than {MOST_UNSCORED:.0%}"
+    if num_one_order := sum(verdict.one_order for verdict in asked.values()):
         return (
-            f"{num_one_order} of {num_asked} pairs were judged in one order only: a taste for the first place cannot "
+            f"{num_one_order} of {len(asked)} pairs were judged in one order only: a taste for the first place cannot "
             "be told from one for the answer"
         )
-    if judge.startswith(HUMAN) or consistency.share is None or consistency.share >= min_consistency:
+    if consistency.share is None or consistency.share >= min_consistency:
         return ""
     return (
         f"consistency {consistency.share:.2f} is below {min_consistency:g}: swapping the two answers changes what "

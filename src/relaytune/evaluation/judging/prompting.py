@@ -5,7 +5,8 @@ from words that occur nowhere in it. So nothing that an answer says is ever a ve
 when a weak judge repeats it. Both orders of a pair use the same names, the first name for whichever answer is shown
 first; a judge's taste for a word is then a taste for a place, which the two orders reveal.
 
-Two finished comparisons come first, one won by each place: without them small models do not keep to the form.
+Two finished comparisons come first, one won by each place: without them small models do not keep to the form. The
+verdicts to choose from stand in a sentence: as ready lines, small models copy all of them.
 """
 
 from __future__ import annotations
@@ -49,11 +50,8 @@ The answer called {first}:
 The answer called {second}:
 {second_answer}
 
-Which answer is better? Neither order nor length counts. Write one of these lines, the last if neither is better, and \
-then your reason in one short sentence:
-Verdict: {first}
-Verdict: {second}
-Verdict: {tie}"""
+Which answer is better? Neither order nor length counts. Write the word Verdict, a colon and one name: {first}, \
+{second}, or if neither is better {tie}. Then write your reason in one short sentence."""
 _RATE = """\
 {criterion}: {description}
 
@@ -184,14 +182,14 @@ def _quoted_request(request: Sequence[Message]) -> Quoted:
 
 
 def _draw_names(shown: Sequence[object]) -> tuple[str, str, str]:
-    """Three names that occur nowhere in what is shown; words, or where an answer lists them all, letters."""
+    """Three names that occur nowhere in what is shown; words, or where an answer lists them all, syllables."""
     text = canonical_json(shown)
     random = Random(text)
     # without what could stand between or instead of the letters of a name
     letters = re.sub("[^a-z]", "", unicodedata.normalize("NFKC", text).lower())
     free = [name for name in _NAMES if name not in letters]
     while len(free) < 3:
-        name = "".join(random.choices("bcdfghjklmnpqrstvwxz", k=8))
+        name = "".join(random.choice("bdfgklmnprstvz") + random.choice("aeiou") for _ in range(4))
         if name not in letters:
             free.append(name)
     first, second, tie = random.sample(free, 3)
