@@ -180,6 +180,19 @@ def test_rows_too_few_for_an_interval_exclude_nothing() -> None:
     ]
 
 
+def test_values_that_hardly_vary_ask_for_a_level_and_not_for_ever_more_rows() -> None:
+    recipe = make_recipe(
+        ("tuned beats best_prompt on clarity",),
+        never_when=("factual errors rise by more than 0.1",),
+        sections={"judging": JUDGING},
+    )
+    clearer = {"tuned": [4.0 + row % 3 for row in range(300)], "base": [3.0 + row // 3 % 3 for row in range(300)]}
+    none = {"tuned": [0.0] * 300, "base": [0.0] * 300}
+    (found,) = diagnose(recipe, evaluate_values(recipe, {"clarity": clearer, "factual_errors": none}), None, [])
+    assert found.name == "harm_not_excluded"
+    assert found.next_change.startswith("ask for a level under keep_when, 'tuned factual_errors at most …'")
+
+
 def test_harm_that_is_seen_is_not_to_be_measured_better() -> None:
     assert _never("contract_pass falls", rows=100, tuned=80, base=100) == []
 
