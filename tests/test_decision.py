@@ -1,12 +1,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
-from hand_made import BEATS, CUT_OFF, LABELS, evaluate, make_recipe, make_steps, make_training, right_in
+from hand_made import (
+    BEATS,
+    CUT_OFF,
+    JUDGING,
+    LABELS,
+    evaluate,
+    evaluate_values,
+    make_recipe,
+    make_steps,
+    make_training,
+    refusing_judge,
+    right_in,
+)
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import EvaluationResult, Verdict, read_result, write_result
-from relaytune.decision import decide, prompt_suffices
+from relaytune.core.rule import DecisionRule
+from relaytune.decision import decide, decide_answers, prompt_suffices
 from relaytune.note import verdict_markdown
 
 LEVEL = "tuned label_accuracy at least 0.7"
@@ -215,11 +229,131 @@ def test_a_rule_changed_after_the_evaluation_is_shown_first_among_the_risks() ->
     assert "hash: abc, stated_at: 2025-01-01" in note
 
 
+# never when
+
+
+NEVER_FALLS = "contract_pass falls"
+
+
+def _on_rows(rows: int, tuned_form: int, never: str = NEVER_FALLS) -> Verdict:
+    """tuned judges better than base, and keeps the contract in so many rows; base in all."""
+    recipe = make_recipe((BEATS,), never_when=(never,))
+    tuned = ["refund"] * tuned_form + ["well"] * (rows - tuned_form)
+    return _decide(recipe, evaluate(recipe, rows, tuned=tuned, base=["other"] * rows))
+
+
+def test_a_tuned_model_is_kept_where_the_harm_is_excluded() -> None:
+    verdict = _on_rows(200, tuned_form=200)
+    assert verdict.outcome == "keep"
+    assert [(clause.role, clause.holds) for clause in verdict.clauses] == [("keep_when", True), ("never_when", False)]
+
+
+def test_harm_forbids_to_keep_what_otherwise_wins() -> None:
+    verdict = _on_rows(200, tuned_form=150)
+    assert verdict.outcome == "iterate"
+    assert verdict.clauses[0].holds
+    assert verdict.reason.startswith("This clause of never_when forbids to keep: contract_pass falls (")
+    assert "a fall of 5 points is not excluded" in verdict.reason
+    assert verdict.next_change
+
+
+def test_harm_that_too_few_rows_cannot_exclude_asks_for_held_out_rows() -> None:
+    verdict = _on_rows(40, tuned_form=40)
+    assert verdict.outcome == "iterate"
+    assert verdict.next_change.startswith("enlarge the held-out set to about ")
+    assert verdict.next_change.endswith("(now 40 compared)")
+
+
+def test_where_only_harm_is_in_the_way_excluding_it_comes_before_more_training() -> None:
+    recipe = make_recipe((BEATS,), never_when=(NEVER_FALLS,))
+    evaluation = evaluate(recipe, 40, tuned=right_in(40, 40), base=right_in(0, 40))
+    verdict = decide(recipe, evaluation, make_training(8), make_steps([0.5] * 4, {2: 0.9, 4: 0.6}), (), False)
+    assert "validation_still_falling" in [diagnosis.name for diagnosis in verdict.diagnoses]
+    assert verdict.next_change.startswith("enlarge the held-out set")
+
+
+def test_harm_that_was_not_measured_is_not_excluded() -> None:
+    verdict = _on_rows(200, tuned_form=200, never="general_right falls")
+    assert verdict.outcome == "iterate"
+    assert (
+        "general_right falls (best_prompt is base (few_shot was not evaluated): cannot be evaluated" in verdict.reason
+    )
+
+
+def test_a_discard_outweighs_what_forbids_to_keep() -> None:
+    recipe = make_recipe((BEATS,), ("tuned contract_pass at most 0.9",), (NEVER_FALLS,))
+    answers = ["refund"] * 150 + ["well"] * 50
+    verdict = _decide(recipe, evaluate(recipe, 200, tuned=answers, base=["other"] * 200))
+    assert verdict.outcome == "discard"
+    assert verdict.reason.startswith("This clause of discard_when holds")
+
+
+def test_the_note_lists_what_forbids_to_keep_under_a_heading_of_its_own() -> None:
+    recipe = make_recipe((BEATS,), never_when=(NEVER_FALLS,))
+    evaluation = evaluate(recipe, 40, tuned=right_in(40, 40), base=right_in(0, 40))
+    note = verdict_markdown(_decide(recipe, evaluation), evaluation, recipe)
+    assert "Never keep when any of these holds:\n\n- **holds**: contract_pass falls" in note
+
+
+# preferences
+
+
+PREFERRED = "tuned beats best_prompt on preference"
+
+
+def _judged(wins: int, losses: int, refused: bool = False, discard_when: Sequence[str] = ()) -> Verdict:
+    recipe = make_recipe((PREFERRED,), discard_when, sections={"judging": JUDGING})
+    judging = refusing_judge("tuned", "base") if refused else None
+    preferences = {("tuned", "base"): [1.0] * wins + [-1.0] * losses}
+    return _decide(recipe, evaluate_values(recipe, {}, preferences, judging))
+
+
+def test_a_rule_about_preference_alone_keeps_what_is_preferred() -> None:
+    assert _judged(40, 10).outcome == "keep"
+    lost = _judged(10, 40)
+    assert lost.outcome == "iterate"
+    assert "base on 40, 0 ties" in lost.reason
+
+
+def test_a_verdict_refused_to_the_judges_keeps_and_discards_nothing() -> None:
+    verdict = _judged(50, 0, refused=True, discard_when=("base beats tuned on preference",))
+    assert verdict.outcome == "iterate"
+    assert "only 12 of 30 pairs are judged alike in both orders" in verdict.reason
+    assert verdict.next_change.startswith("choose another judge")
+    assert _judged(0, 50, refused=True, discard_when=("base beats tuned on preference",)).outcome == "iterate"
+
+
+def test_what_to_use_instead_of_a_model_that_is_liked_less_has_no_score() -> None:
+    verdict = _judged(10, 40, discard_when=("base beats tuned on preference",))
+    assert verdict.outcome == "discard"
+    assert verdict.next_change.startswith("use the base model as it is; before any other try: ")
+
+
+# answers made elsewhere
+
+
+def test_a_rule_decides_between_files_of_any_name() -> None:
+    rule = DecisionRule.model_validate(
+        "keep when mine beats theirs on label_accuracy; discard when theirs beats mine on label_accuracy"
+    )
+    recipe = make_recipe()
+    won = evaluate(recipe, 60, mine=right_in(50, 60), theirs=right_in(20, 60))
+    lost = evaluate(recipe, 60, mine=right_in(20, 60), theirs=right_in(50, 60))
+    drawn = evaluate(recipe, 60, mine=right_in(50, 60), theirs=right_in(50, 60))
+    assert decide_answers(rule, won).outcome == "keep"
+    assert decide_answers(rule, drawn).outcome == "iterate"
+    discarded = decide_answers(rule, lost)
+    assert discarded.outcome == "discard"
+    assert "base" not in discarded.next_change
+    assert decide_answers(rule, won).rule_hash == rule.hash
+
+
 def test_iterate_always_names_one_next_change_and_keep_never_does() -> None:
     draw = random.Random(0)
-    recipe = make_recipe((BEATS, LEVEL), ("tuned contract_pass at most 0.2",))
     outcomes = set()
     for _ in range(150):
+        never_when = draw.choice(((), ("contract_pass falls", "loops rise")))
+        recipe = make_recipe((BEATS, LEVEL), ("tuned contract_pass at most 0.2",), never_when)
         rows = draw.choice((1, 4, 20, 60))
         expected = draw.choices(LABELS, k=rows)
         contenders = {}

@@ -77,6 +77,16 @@ def test_several_rows_of_one_prompt_are_one_case_in_the_test() -> None:
     assert found.p_value == pytest.approx(2 / 2**10)
 
 
+def test_every_prompt_thrice_leaves_the_interval_of_a_preference_as_it_is() -> None:
+    once = [1.0] * 20 + [-1.0] * 8 + [0.0] * 12
+    thrice = _by_row(once * 3)
+    single = compare_preferences(PREFERENCE, "a", "b", _by_row(once), _own(_by_row(once)))
+    repeated = compare_preferences(PREFERENCE, "a", "b", thrice, {row: str(int(row) % 40) for row in thrice})
+    assert single.low is not None
+    assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
+    assert repeated.p_value == pytest.approx(single.p_value)
+
+
 def _with_p(metric: Metric, p_value: float, other: str = "base", num_pairs: int = 50) -> Comparison:
     return Comparison(
         metric.name, "tuned", other, num_pairs, 0, num_pairs, 10, 5, None, 0.1, 0.0, 0.2, p_value, p_value

@@ -10,6 +10,7 @@ from statistics import NormalDist
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
 from relaytune.core.rule import DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import pairs_needed
+from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
 from relaytune.evidence import (
     SIGNIFICANCE,
     compare,
@@ -132,7 +133,10 @@ def _harm_not_excluded(clause: Clause, evaluation: EvaluationResult) -> Iterator
     if harm >= margin or (harm > 0 and comparison.p_value <= SIGNIFICANCE):
         return  # harm is seen
     prompts = f"now {comparison.num_clusters} compared"
-    if worst is None:
+    if worst is None and metric.kind == "mean" and comparison.num_clusters >= MIN_CLUSTERS_FOR_MEAN:
+        asked = f"{clause.contender} {metric.name} at {'most' if harm_is_up else 'least'} …"
+        change = f"ask for a level under keep_when, {asked!r}: values that hardly vary have no interval"
+    elif worst is None:
         change = f"enlarge the held-out set ({prompts})"
     elif abs(worst) < margin or (worst > 0) != harm_is_up:
         return  # excluded
