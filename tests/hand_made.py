@@ -122,7 +122,7 @@ def refusing_judge(contender: str, other: str) -> JudgingResult:
         caution="",
         refused="only 12 of 30 pairs are judged alike in both orders",
     )
-    return JudgingResult((summary,), (), (), 0, None, ())
+    return JudgingResult((summary,), (), (), (), 0, None, ())
 
 
 def make_steps(train_losses: Sequence[float], validation_losses: Mapping[int, float]) -> list[TrainingStep]:

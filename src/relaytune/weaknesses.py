@@ -65,7 +65,7 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
         return
     yield from (stamp.rstrip(".") for stamp in judging.stamps)
     yield from _few_judged_prompts(evaluation)
-    judges = {row.judge for row in judging.summaries}
+    judges = {*(row.judge for row in judging.summaries), *judging.raters}
     people = {judge for judge in judges if is_person(judge)}
     if len(judges) == 1 and not people:
         yield f"one judge, {judges.pop()}, and no labels of people to hold it against"
@@ -84,7 +84,11 @@ def _judged(evaluation: EvaluationResult) -> Iterator[str]:
 
 
 def _few_judged_prompts(evaluation: EvaluationResult) -> Iterator[str]:
-    share, prompts = smallest_detectable_win_share(evaluation.num_prompts), evaluation.num_prompts
+    judged = [row.num_clusters for row in evaluation.comparisons if evaluation.metrics[row.metric].kind == "preference"]
+    if not judged or max(judged) == 0:
+        return
+    prompts = max(judged)
+    share = smallest_detectable_win_share(prompts)
     if share is None:
         yield f"{prompts} prompts show no preference at all with 80% power"
     else:

@@ -91,6 +91,7 @@ JUDGING = JudgingResult(
     summaries=(SUMMARY,),
     agreements=(RaterAgreement("a judge", "human:1", "tuned against base", Agreement(20, 0.8, 0.6, (0.2, 0.9))),),
     corrections=(HumanCorrection("a judge", "preference", "tuned", 0.4, CorrectedMean(0.3, None, 20, 0.8)),),
+    raters=(),
     num_unscored_ratings=0,
     equal_points={"tied, points equal": 3, "tied, points different": 7},
     stamps=("a judge is of the family of the base model",),

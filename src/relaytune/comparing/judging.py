@@ -28,7 +28,7 @@ def judge_answers(
         RecipeError, JudgeError, DataError: as in a run.
     """
     from relaytune.evaluation.judging.conclusion import conclude_judging
-    from relaytune.evaluation.judging.hearing import Hearing, hear
+    from relaytune.evaluation.judging.hearing import Hearing, answers_to_judge, hear
 
     if output is None:
         raise UsageError("--output: name a folder; what judges answer is kept there, so that nothing is asked twice")
@@ -36,7 +36,7 @@ def judge_answers(
     names = list(evidence.generations)
     stamps = check_families(judging, criteria.base_model, criteria.generator, where)
     pairs = pairs_to_compare(judging, names, where) or tuple((names[0], other) for other in names[1:])
-    answers = {name: {row.id: row.completion for row in rows} for name, rows in evidence.generations.items()}
+    answers = answers_to_judge(evidence.generations, exclude_truncated=criteria.evaluation.exclude_truncated)
     hearing = Hearing(
         judging,
         rubric_of(judging, criteria.contract, where),

@@ -77,6 +77,9 @@ def _differences(evaluation: EvaluationResult) -> Iterator[str]:
         yield ""
         yield f"{contender} against {other}, on the same rows (95% intervals, two-sided p)"
         for row in rows:
+            if refused := evaluation.judging_refused(row.metric, contender, other):
+                yield f"  {row.metric}: not stated ({refused})"
+                continue
             yield f"  {row.metric}: {_outcome(row, evaluation.metrics[row.metric])}"
             yield f"    {say_comparison(evaluation, row)}{_corrected(row)}"
 

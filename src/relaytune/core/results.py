@@ -304,6 +304,7 @@ class JudgingResult:
     summaries: tuple[PreferenceSummary, ...]  # of each judge on each pair of contenders
     agreements: tuple[RaterAgreement, ...]
     corrections: tuple[HumanCorrection, ...]
+    raters: tuple[str, ...]  # judges and people who gave points
     num_unscored_ratings: int
     # "tied, points equal", "decided, points equal", …: rows of each; None where there are not both to compare
     equal_points: Mapping[str, int] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -18,6 +19,12 @@ from relaytune.core.stores import STORE_KINDS
 
 # contenders of a run, in the order in which they are shown
 CONTENDERS = ("tuned", "exported", "few_shot", "base")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Contenders as they are shown: ours first, then others as given. Of two, the earlier comes first."""
+    given = list(names)
+    return sorted(given, key=[*CONTENDERS, *given].index)
 
 
 class Section(BaseModel):
@@ -232,7 +239,8 @@ class Evaluation(Section):
     @classmethod
     def _names_free(cls, imported: dict[str, str]) -> dict[str, str]:
         for name in imported:
-            if not re.fullmatch(r"[a-z]\w*", name) or name in CONTENDERS or name == BEST_PROMPT:
+            taken = name in CONTENDERS or name == BEST_PROMPT or name.endswith(("_on_train", "_on_general"))
+            if taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
                     f"{name!r} cannot name a contender: small letters, digits and _, and none of "
                     f"{', '.join((*CONTENDERS, BEST_PROMPT))}"

@@ -76,13 +76,11 @@ def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator
     if not prompt or comparison is None:
         return
     metric = evaluation.metrics[comparison.metric]
-    gained = gain(metric, comparison.difference)
-    if comparison.p_value <= SIGNIFICANCE and gained > 0:
+    if comparison.p_value <= SIGNIFICANCE and gain(metric, comparison.difference) > 0:
         return
-    # a wide interval above 0 is a lack of held-out rows, not a sign that the two are alike
+    # a wide interval is a lack of held-out rows, not a sign that the two are alike
     most = comparison.low if metric.lower_is_better else comparison.high
-    negligible = metric.kind == "share" and most is not None and gain(metric, most) <= NEGLIGIBLE_GAIN
-    if gained <= 0 or negligible:
+    if most is not None and gain(metric, most) <= (0.0 if metric.kind == "mean" else NEGLIGIBLE_GAIN):
         yield Diagnosis(
             PROMPT_AS_GOOD,
             f"{prompt} meets every level of the rule without training, and tuned is not better: "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from relaytune.core.records import Example, Generation, Score
 from relaytune.core.screen import Screen
 from relaytune.core.sections import Evaluation
+from relaytune.evaluation.measuring import CUT_OFF
 from relaytune.evaluation.scoring import NO_REFERENCE
 
 
@@ -34,7 +35,8 @@ def score_closeness(
         for row, score in zip(rows, found, strict=True):
             num_cut += score is not None and score.cut
             value, reason = (None, NO_REFERENCE) if score is None else (score.f1, "")
-            left_out = evaluation.exclude_truncated and row.finish_reason == "length"
-            scores.append(Score(row.id, contender, "bertscore", None if left_out else value, reason))
+            if evaluation.exclude_truncated and row.finish_reason == "length":
+                value, reason = None, CUT_OFF
+            scores.append(Score(row.id, contender, "bertscore", value, reason))
     cut = f"; {num_cut} answers or references were longer than the encoder reads, and cut" if num_cut else ""
     return scores, f"{encoder.score_name()}, not rescaled: not on the scale of published tables{cut}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -20,7 +20,7 @@ from relaytune.core.results import (
     Forgetting,
     JudgingResult,
 )
-from relaytune.core.sections import CONTENDERS
+from relaytune.core.sections import in_order
 from relaytune.core.statistics import smallest_detectable_difference
 from relaytune.evaluation.estimating import Clusters, Values, adjusted, compare, compare_preferences, estimate
 from relaytune.evaluation.measuring import measure
@@ -80,7 +80,7 @@ def _joined_notes(all_notes: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
     """Estimates for every contender and comparisons of every pair of them, on every metric."""
     held_out, metrics = evidence.held_out, criteria.metrics
-    contenders = sorted(evidence.generations, key=_rank(list(evidence.generations)))
+    contenders = in_order(evidence.generations)
     table = _table(evidence.scores)
     clusters = clusters_of(held_out, evidence.scores)
     preferences = {
@@ -127,11 +127,6 @@ def clusters_of(held_out: Iterable[Example], scores: Iterable[Score] = ()) -> di
     return clusters | {
         example.id: sha256_of_value(list(example.messages)) if example.messages else example.id for example in held_out
     }
-
-
-def _rank(given: Sequence[str]) -> Callable[[str], int]:
-    order = [*CONTENDERS, *given]  # contenders from elsewhere behind ours, in the order given
-    return order.index
 
 
 def _table(scores: Iterable[Score]) -> Table:

@@ -56,10 +56,11 @@ def _decide(job: Job) -> Sequence[Path]:
         rule_changed_after_evaluation(job),
         _contradictions(job),
     )
-    tuned_looks = sum(look["contender"] == "tuned" for look in read_json(run.looks))
-    if tuned_looks > 1:
+    # looks of an earlier version do not name their adapter: each counts as another
+    adapters = {look.get("adapter", look["at"]) for look in read_json(run.looks) if look["contender"] == "tuned"}
+    if len(adapters) > 1:
         risk = (
-            f"the held-out rows have been answered by {tuned_looks} tuned adapters of this run; each further look "
+            f"the held-out rows have been answered by {len(adapters)} tuned adapters of this run; each further look "
             "makes the best result look better than it is"
         )
         verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))

@@ -205,4 +205,7 @@ def rule_changed_after_evaluation(job: Job) -> bool:
 def _count_look(job: Job, contender: str) -> None:
     """Held-out rows wear out: every time that they are answered is kept."""
     looks = read_json(job.run.looks) if job.run.looks.exists() else []
-    write_json(job.run.looks, [*looks, {"contender": contender, "at": now(), "recipe": job.recipe.hash}])
+    look = {"contender": contender, "at": now(), "recipe": job.recipe.hash}
+    if contender == "tuned":
+        look |= {"adapter": inputs(job, "adapter")["adapter"]}
+    write_json(job.run.looks, [*looks, look])

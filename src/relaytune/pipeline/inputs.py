@@ -27,6 +27,11 @@ def _data_file(split: str) -> Input:
     return value
 
 
+def _contract(job: Job) -> dict[str, Any]:
+    # without a kind that is not used: what was made before that kind was thought of stays up to date
+    return {name: value for name, value in job.sections["contract"].items() if name != "number" or value is not None}
+
+
 def _human_labels(job: Job) -> str:
     judging = job.recipe.judging
     if judging is None or judging.human_labels is None:
@@ -57,7 +62,8 @@ GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general",
 RECORDED = ("check", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
 
 _INPUTS: Mapping[str, Input] = {
-    **{name: _section(name) for name in ("task", "contract", "data", "lora", "training", "evaluation")},
+    **{name: _section(name) for name in ("task", "data", "lora", "training", "evaluation")},
+    "contract": _contract,
     "few_shot settings": lambda job: job.sections["evaluation"]["few_shot"],
     "max_length": lambda job: str(job.recipe.training.max_length),
     "max_new_tokens": lambda job: str(job.recipe.evaluation.max_new_tokens),
@@ -71,7 +77,14 @@ _INPUTS: Mapping[str, Input] = {
         "reference_nats" in job.recipe.evaluation.scorers_for(job.recipe.contract),
         job.recipe.evaluation.forgetting,
     ],
-    "scorers": lambda job: [*job.recipe.criteria.metrics, job.recipe.evaluation.exclude_truncated],
+    "scorers": lambda job: [
+        *job.recipe.criteria.metrics,
+        job.recipe.evaluation.exclude_truncated,
+        job.recipe.evaluation.bertscore_encoder,
+        job.recipe.evaluation.bertscore_layer,
+    ],
+    "imported contenders": lambda job: list(job.recipe.evaluation.imported),
+    "relatives": lambda job: [job.recipe.base_model.name, job.recipe.data.generator],
     "labels": lambda job: list(job.recipe.contract.allowed_labels),
     "rule": lambda job: job.recipe.decision.hash,
     "main metric": lambda job: job.recipe.criteria.main_metric,

@@ -36,7 +36,9 @@ def judge_stage(job: Job) -> None:
         return
     refuse_related_judges(job)
     names = contenders_answered(job)
-    made_from = inputs(job, "held-out rows", "judging", "human labels", *(f"{name} answers" for name in names))
+    made_from = inputs(
+        job, "held-out rows", "judging", "human labels", "contract", "relatives", *(f"{name} answers" for name in names)
+    )
     job.make(job.stage("judge", made_from), lambda: _judge(job, names))
 
 
@@ -47,7 +49,7 @@ def contenders_answered(job: Job) -> list[str]:
 
 
 def _judge(job: Job, names: Sequence[str]) -> Sequence[Path]:
-    from relaytune.evaluation.judging.hearing import Hearing, hear
+    from relaytune.evaluation.judging.hearing import Hearing, answers_to_judge, hear
 
     judging, where = job.recipe.judging, str(job.recipe_path)
     assert judging is not None
@@ -60,7 +62,8 @@ def _judge(job: Job, names: Sequence[str]) -> Sequence[Path]:
         job.screen,
         read_result(job.found(job.run.plan, "plan"), Plan).hardware.device,
     )
-    answers = {name: {row.id: row.completion for row in read_generations(job.run.generation(name))} for name in names}
+    generations = {name: read_generations(job.run.generation(name)) for name in names}
+    answers = answers_to_judge(generations, exclude_truncated=job.recipe.evaluation.exclude_truncated)
     judgements, ratings = hear(hearing, read_examples(job.run.held_out), answers)
     write_judgements(job.run.judgements, judgements)
     write_ratings(job.run.ratings, ratings)

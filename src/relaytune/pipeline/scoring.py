@@ -40,8 +40,9 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
     general = ["base_on_general", "tuned_on_general"] if with_tuned and job.recipe.evaluation.forgetting else []
     answers = [f"{name} answers" for name in (*names, *(("tuned_on_train",) if with_tuned else ()), *general)]
     made_from = inputs(job, *answers, "few_shot choice", "contract", "scorers", "main metric")
+    made_from |= inputs(job, "imported contenders")
     if with_tuned and job.recipe.judging:
-        made_from |= inputs(job, "judging", "judgements", "ratings")
+        made_from |= inputs(job, "judging", "judgements", "ratings", "relatives")
     evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
     stage = job.stage("score" if with_tuned else "score_prompts", made_from)
     job.make(stage, lambda: _score(job, names, evaluation_path, with_tuned=with_tuned))
@@ -98,12 +99,13 @@ def _with_bertscore(job: Job, evidence: Evidence) -> Evidence:
 
 def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:
     from relaytune.evaluation.judging.conclusion import conclude_judging
+    from relaytune.evaluation.judging.hearing import answers_to_judge
     from relaytune.evaluation.summary import clusters_of
 
     said = conclude_judging(
         judging,
         evidence.held_out,
-        {name: {row.id: row.completion for row in rows} for name, rows in evidence.generations.items()},
+        answers_to_judge(evidence.generations, exclude_truncated=job.recipe.evaluation.exclude_truncated),
         read_judgements(job.run.judgements),
         read_ratings(job.run.ratings),
         clusters_of(evidence.held_out),

@@ -70,6 +70,20 @@ def test_where_all_judges_are_refused_their_preference_is_shown_and_says_so() ->
     assert "consistency 0.00" in conclusion.result.summaries[0].refused
 
 
+def test_a_pair_is_turned_as_everywhere_whoever_answered_first() -> None:
+    answers = dict.fromkeys(("base", "few_shot", "tuned"), ANSWERS["base"])
+    judgements = [
+        Judgement(row.id, "qwen", *pair, better, "r")
+        for row in EXAMPLES
+        for pair, better in ((("base", "tuned"), "second"), (("few_shot", "tuned"), "first"))
+    ]
+    preferences = conclude_judging(JUDGING, EXAMPLES, answers, judgements, [], CLUSTERS).preferences
+    assert {pair: set(values.values()) for pair, values in preferences.items()} == {
+        ("tuned", "base"): {1},
+        ("tuned", "few_shot"): {-1},
+    }
+
+
 def test_judgements_of_one_order_count_and_state_no_verdict() -> None:
     judgements = [Judgement(row.id, "qwen", "tuned", "base", "first", "r") for row in EXAMPLES]
     (summary,) = conclude_judging(JUDGING, EXAMPLES, ANSWERS, judgements, [], CLUSTERS).result.summaries

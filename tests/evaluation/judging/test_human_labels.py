@@ -8,13 +8,14 @@ from relaytune.core.errors import DataError
 from relaytune.core.records import Judgement, Rating
 from relaytune.evaluation.judging.human_labels import HumanLabels, read_human_labels
 
-IDS = ("r1", "r2", "r3")
+IDS = ("r1", "r2", "r3", "r4")
+ANSWERED = {"tuned": IDS[:3], "base": IDS}
 
 
 def _read(folder: Path, content: str | bytes) -> HumanLabels:
     path = folder / "labels.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_human_labels(path, IDS, ("tuned", "base"), ("tone",), 3)
+    return read_human_labels(path, IDS, ANSWERED, ("tone",), 3)
 
 
 def _refusal(folder: Path, content: str | bytes) -> str:
@@ -68,6 +69,11 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     assert "labels.csv:6: the same person labelled this twice" in refusal
 
 
+def test_a_label_of_an_answer_that_was_never_given_is_a_fault(tmp_path: Path) -> None:
+    refusal = _refusal(tmp_path, "id,first,second,better\nr4,tuned,base,first\n")
+    assert "labels.csv:2: tuned has not answered the row 'r4'" in refusal
+
+
 @pytest.mark.parametrize("value", ["4", "-1", "nan", "inf", "two", "1,5"])
 def test_points_outside_the_scale_are_told(tmp_path: Path, value: str) -> None:
     content = f'id,contender,criterion,value\nr1,tuned,tone,"{value}"\nr1,tuned,style,1\n'
@@ -89,9 +95,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str | bytes,
     path = tmp_path / "labels.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=problem):
-        read_human_labels(path, IDS, ("tuned", "base"), (), 3)
+        read_human_labels(path, IDS, ANSWERED, (), 3)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file"):
-        read_human_labels(tmp_path / "labels.csv", IDS, ("tuned", "base"), (), 3)
+        read_human_labels(tmp_path / "labels.csv", IDS, ANSWERED, (), 3)

@@ -10,6 +10,7 @@ from itertools import combinations
 from relaytune.core.judging import HUMAN, Judging
 from relaytune.core.records import Example, Judgement, Rating, Score
 from relaytune.core.results import HumanCorrection, JudgingResult, PreferenceSummary, RaterAgreement
+from relaytune.core.sections import CONTENDERS
 from relaytune.core.statistics import correct_by_human_labels, measure_agreement
 from relaytune.evaluation.estimating import Clusters, Values
 from relaytune.evaluation.judging.preferences import (
@@ -51,8 +52,10 @@ def conclude_judging(
     summaries: list[PreferenceSummary] = []
     agreements: list[RaterAgreement] = []
     corrections: list[HumanCorrection] = []
-    for pair in dict.fromkeys(tuple(sorted((row.first, row.second), key=list(answers).index)) for row in judgements):
-        contender, other = pair
+    rank = [*CONTENDERS, *answers].index  # as everywhere: ours first, then others as given
+    for contender, other in dict.fromkeys(
+        (min(row.first, row.second, key=rank), max(row.first, row.second, key=rank)) for row in judgements
+    ):
         said = {judge: pair_verdicts(judgements, judge, contender, other) for judge in _raters(judgements)}
         said = {judge: verdicts for judge, verdicts in said.items() if verdicts}
         lengths = _lengths(answers, (contender, other))
@@ -78,6 +81,7 @@ def conclude_judging(
         tuple(summaries),
         tuple(agreements),
         tuple(corrections),
+        raters=_raters(ratings),
         num_unscored_ratings=sum(row.value is None for row in ratings),
         equal_points=_equal_points(preferences, ratings),
         stamps=tuple(stamps),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relaytune.core.judging import JudgeChoice, Judging
-from relaytune.core.records import Example, Judgement, Rating
+from relaytune.core.records import Example, Generation, Judgement, Rating
 from relaytune.core.screen import Screen
 from relaytune.evaluation.judging.asking import ask_judge
 from relaytune.evaluation.judging.human_labels import read_human_labels
@@ -42,7 +42,7 @@ def hear(
     if judging.human_labels:  # first: a fault in the file is found before anything is paid for
         labels = hearing.labels_folder / judging.human_labels
         ids = {example.id for example in examples}
-        people = read_human_labels(labels, ids, list(answers), judging.criteria, judging.scale)
+        people = read_human_labels(labels, ids, answers, judging.criteria, judging.scale)
         judgements += people.judgements
         ratings += people.ratings
         say(f"{labels}: {len(people.judgements)} judgements and {len(people.ratings)} ratings of people")
@@ -58,6 +58,16 @@ def hear(
         for kind, count in said.changes.items():
             say(f"  {kind} in the answers shown, made harmless: {count}")
     return judgements, ratings
+
+
+def answers_to_judge(
+    generations: Mapping[str, Sequence[Generation]], *, exclude_truncated: bool
+) -> dict[str, dict[str, str]]:
+    """Contender → example id → completion, without answers that were cut off, where these are left out."""
+    return {
+        name: {row.id: row.completion for row in rows if not (exclude_truncated and row.finish_reason == "length")}
+        for name, rows in generations.items()
+    }
 
 
 def _file_name(judge: JudgeChoice) -> str:

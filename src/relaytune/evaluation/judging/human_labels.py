@@ -18,6 +18,7 @@ _RATING_COLUMNS = ("id", "contender", "criterion", "value")
 _MOST_SHOWN = 20  # faults
 
 Row = Mapping[str, str]
+Answers = Mapping[str, Collection[str]]  # contender → ids of the rows that it answered
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class HumanLabels:
 
 
 def read_human_labels(
-    path: Path, ids: Collection[str], contenders: Collection[str], criteria: Collection[str], scale: int
+    path: Path, ids: Collection[str], answers: Answers, criteria: Collection[str], scale: int
 ) -> HumanLabels:
     """Read a CSV file of one of two kinds, told by its columns; more columns are ignored.
 
@@ -57,7 +58,7 @@ def read_human_labels(
     judgements: dict[tuple[str, ...], Judgement] = {}
     ratings: dict[tuple[str, ...], Rating] = {}
     for line, row in rows:
-        found = list(_faults(row, rated, ids, contenders, criteria, scale))
+        found = list(_faults(row, rated, ids, answers, criteria, scale))
         judge = HUMAN + (row.get("annotator") or "1")
         key = (judge, *(row[name] for name in (_RATING_COLUMNS if rated else _PAIR_COLUMNS)[:3]))
         if key in judgements or key in ratings:
@@ -105,13 +106,15 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
 
 
 def _faults(
-    row: Row, rated: bool, ids: Collection[str], contenders: Collection[str], criteria: Collection[str], scale: int
+    row: Row, rated: bool, ids: Collection[str], answers: Answers, criteria: Collection[str], scale: int
 ) -> Iterator[str]:
     if row["id"] not in ids:
         yield f"id {row['id']!r} is of no held-out row"
     for column in ("contender",) if rated else ("first", "second"):
-        if row[column] not in contenders:
-            yield f"{column} {row[column]!r} is no contender; there are {', '.join(contenders)}"
+        if row[column] not in answers:
+            yield f"{column} {row[column]!r} is no contender; there are {', '.join(answers)}"
+        elif row["id"] in ids and row["id"] not in answers[row[column]]:
+            yield f"{row[column]} has not answered the row {row['id']!r}, so there is nothing to label"
     if not rated:
         if row["first"] == row["second"]:
             yield f"first and second are both {row['first']!r}"
