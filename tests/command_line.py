@@ -48,7 +48,7 @@ def recipe_values() -> dict[str, Any]:
             "warmup_steps": 0,
             "max_length": 128,
         },
-        "evaluation": {"max_new_tokens": 24, "few_shot": {"ks": [2], "draws": 1}},
+        "evaluation": {"max_new_tokens": 24, "few_shot": {"ks": [2], "draws": 1}, "forgetting": False},
         "decision": {"keep_when": ["tuned label_accuracy at least 0.99"]},
     }
 

@@ -186,7 +186,7 @@ def _judgements(
                         side, words = "tie", IDENTICAL
                     elif judge == STEADY and place in (11, 30, 52) and sign == 1:
                         side, words = None, "no verdict line" if place != 52 else "cut off at max_tokens"
-                    elif place == 7:
+                    elif place in (2, 7):
                         words = f"It repeats {HOSTILE}, which nobody asked for."
                     rows.append(Judgement(example.id, judge, first, second, side, words))
             if place < NUM_LABELLED and (contender, other) == PAIRS[0]:

@@ -121,7 +121,7 @@ def say_estimate(estimate: Estimate | None, digits: int = 0) -> str:
     unscored = f"; {estimate.unscored} unscored" if estimate.unscored else ""
     low, high = estimate.low, estimate.high
     if estimate.right is None:
-        interval = _no_mean_interval(estimate.scored) if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        interval = say_no_mean_interval(estimate.scored) if low is None or high is None else f"{low:.3g} to {high:.3g}"
         return f"{estimate.value:.3g} ({interval}, {estimate.scored} scored{unscored})"
     interval = "too few for an interval" if low is None or high is None else f"{100 * low:.0f}-{100 * high:.0f}%"
     return f"{estimate.right}/{estimate.scored} ({100 * estimate.value:.{digits}f}%, {interval}{unscored})"
@@ -159,12 +159,13 @@ def say_comparison(evaluation: EvaluationResult, comparison: Comparison) -> str:
 def say_interval(metric: Metric, comparison: Comparison) -> str:
     """`+17 to +30`: the interval of a difference."""
     if comparison.low is None or comparison.high is None:
-        return _no_mean_interval(comparison.num_clusters) if metric.kind == "mean" else "too few for an interval"
+        return say_no_mean_interval(comparison.num_clusters) if metric.kind == "mean" else "too few for an interval"
     ends = (f"{end:+.3g}" if metric.kind == "mean" else _signed(end) for end in (comparison.low, comparison.high))
     return " to ".join(ends)
 
 
-def _no_mean_interval(num_rows: int) -> str:
+def say_no_mean_interval(num_rows: int) -> str:
+    """Why the interval of a mean is not stated."""
     few = num_rows < MIN_CLUSTERS_FOR_MEAN
     return "too few for an interval" if few else "no interval, nearly all the same"
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from finished_run import HANDOFF, TRAINING_FOLDER, build_run, change_json, recipe_values, write_recipe_values
+from judged_run import build_judged_run
 from relaytune.core.errors import RunError
 from relaytune.core.files import sha256_of_file, write_json
 from relaytune.core.recipe import load_recipe
@@ -175,6 +176,7 @@ def test_an_instruction_cannot_break_out_of_its_block(run: RunFolder) -> None:
     [
         ({"labels": ["yes", "no"]}, "label_accuracy", "```text\nyes\nno\n```"),
         ({"regex": "[0-9]+"}, "exact_match", "```text\n[0-9]+\n```"),
+        ({"number": {"after": "####"}}, "numeric_match", "The answer gives a number: the one behind `####`."),
         ({"free_text": "Polite."}, "contract_pass", "```text\nPolite.\n```"),
     ],
 )
@@ -230,6 +232,27 @@ def test_only_a_hub_id_is_given_to_hubs_as_base_model(run: RunFolder) -> None:
     assert "base_model" not in front  # a hub refuses a card whose base_model it does not know
     write_recipe_values(run, {**recipe_values(), "base_model": {"name": "owner/model"}})
     assert _front_matter(_card(run))["base_model"] == "owner/model"
+
+
+def test_a_card_of_a_judged_adapter_says_who_judged_and_what_was_forgotten(tmp_path: Path) -> None:
+    package = write_package(build_judged_run(tmp_path / "shop"))
+    assert {path.name for path in package.iterdir()} == FILES | {"judgements.jsonl", "ratings.jsonl"}
+    card = (package / "README.md").read_text(encoding="utf-8")
+    assert card.index("smollm3-judge is of the family of the base model") < card.index("\n## ")
+    assert "- qwen3-32b, tuned against few_shot: 22 won, 19 tied, 28 lost; difference -9 points (-29 to +13)" in card
+    assert "- smollm3-judge, tuned against few_shot: no verdict: consistency 0.14 is below 0.6" in card
+    assert "rouge_l, sentence_bleu: fidelity to references written by gemini-1.0-pro, not quality." in card
+    assert "- general_right: tuned 27/40 (68%, 52-80%) against base 33/40" in card
+    assert "- 11 of 72 held-out rows repeat the prompt of another" in card
+    assert "| mean length in tokens | 26.3 | 22.6 | 51.1 | not known |" in card
+
+
+def test_the_card_samples_where_the_evaluation_did(run: RunFolder) -> None:
+    assert "max_new_tokens=48, do_sample=False" in _card(run)
+    values = recipe_values()
+    values["evaluation"] |= {"temperature": 0.7, "top_p": 0.9}
+    write_recipe_values(run, values)
+    assert "do_sample=True, temperature=0.7, top_p=0.9, top_k=0" in _card(run)
 
 
 def _without_weights(run: RunFolder) -> None:

@@ -3,8 +3,19 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import pytest
+
 from relaytune.core.results import TrainingStep
-from relaytune.reporting.charts import Interval, difference_chart, loss_chart, rate_chart
+from relaytune.reporting.charts import (
+    Interval,
+    Outcomes,
+    difference_chart,
+    loss_chart,
+    mean_chart,
+    mean_difference_chart,
+    outcome_chart,
+    rate_chart,
+)
 
 
 def _percent(text: str | None) -> float:
@@ -41,6 +52,42 @@ def test_what_has_no_value_gets_no_dot() -> None:
     chart = rate_chart([Interval("tuned", "tuned", None, None, None, "not scored")], "a chart")
     assert "circle" not in chart
     assert "not scored" in chart
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (91.2, 91.2), (-0.31, 0.02), (0.0046, 0.0051), (88.1, 12_093.7), (-4.0, -4.0)]
+)
+def test_the_axis_of_means_spans_every_interval_with_round_numbers(low: float, high: float) -> None:
+    chart = ElementTree.fromstring(mean_chart([Interval("a", "tuned", (low + high) / 2, low, high, "")], "a chart"))
+    ticks = [float(text.text or "") for text in chart.findall("text[@class='tick']")]
+    assert ticks == sorted(set(ticks))
+    assert 2 <= len(ticks) <= 7
+    assert ticks[0] <= low + 1e-9
+    assert ticks[-1] >= high - 1e-9
+    line = chart.find("line[@class='series tuned range']")
+    assert line is not None
+    assert 0 < _percent(line.get("x1")) <= _percent(line.get("x2")) < 100
+
+
+def test_differences_of_means_have_zero_in_the_middle_and_their_own_unit() -> None:
+    rows = [Interval("a − b", "tuned", 0.031, 0.012, 0.047, "")]
+    chart = ElementTree.fromstring(mean_difference_chart(rows, "a chart"))
+    assert [text.text for text in chart.findall("text[@class='tick']")] == ["−0.05", "−0.025", "0", "+0.025", "+0.05"]
+
+
+def test_a_bar_has_the_lengths_of_won_tied_and_lost_in_this_order() -> None:
+    chart = ElementTree.fromstring(outcome_chart([Outcomes("x", "tuned", "base", 5, 3, 2, "", refused=False)], ""))
+    parts = [(bar.get("class"), bar.get("x"), bar.get("width")) for bar in chart.findall("rect")]
+    assert parts == [
+        ("outcome tuned", "0.00%", "50.00%"),
+        ("outcome tied", "50.00%", "30.00%"),
+        ("outcome base", "80.00%", "20.00%"),
+    ]
+
+
+def test_a_judge_without_any_scored_pair_has_no_bar() -> None:
+    chart = outcome_chart([Outcomes("x", "tuned", "base", 0, 0, 0, "", refused=True)], "")
+    assert "rect" not in chart
 
 
 def test_labels_are_escaped() -> None:

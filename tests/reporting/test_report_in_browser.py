@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from finished_run import HOSTILE, build_run
+from judged_run import build_judged_run
 from relaytune.reporting import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -49,3 +50,13 @@ def test_the_policy_stops_a_script_even_if_one_came_through(tmp_path: Path) -> N
     dom = _dom(report, tmp_path / "profile")
     assert "<script>" in dom  # it is there
     assert "<title>tickets: iterate</title>" in dom  # and did not run
+
+
+def test_the_browser_runs_nothing_that_a_judge_said(tmp_path: Path) -> None:
+    report = write_report(build_judged_run(tmp_path / "shop"))
+    bare = tmp_path / "bare.html"
+    bare.write_text(re.sub(r"<meta http-equiv=[^>]*>", "", report.read_text(encoding="utf-8")), encoding="utf-8")
+    dom = _dom(bare, tmp_path / "profile")
+    assert "<title>shop-answers: iterate</title>" in dom
+    assert "<script" not in dom
+    assert f"It repeats {HOSTILE}".replace("<", "&lt;").replace(">", "&gt;") in dom

@@ -75,10 +75,18 @@ def asking_lines(recipe: Recipe) -> str:
             "prompt = tokenizer.apply_chat_template(",
             '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True',
             ")",
-            f"tokens = model.generate(**prompt, max_new_tokens={recipe.evaluation.max_new_tokens}, do_sample=False)",
+            f"tokens = model.generate(**prompt, {_decoding(recipe)})",
             'print(tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))',
         ]
     )
+
+
+def _decoding(recipe: Recipe) -> str:
+    chosen = recipe.evaluation
+    length = f"max_new_tokens={chosen.max_new_tokens}"
+    if not chosen.temperature:
+        return f"{length}, do_sample=False"
+    return f"{length}, do_sample=True, temperature={chosen.temperature}, top_p={chosen.top_p}, top_k=0"
 
 
 def example_messages(recipe: Recipe) -> list[Message]:

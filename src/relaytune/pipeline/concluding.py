@@ -8,6 +8,7 @@ from pathlib import Path
 
 from relaytune.core.files import read_json, write_text
 from relaytune.core.lineage import read_metrics
+from relaytune.core.records import Finding, read_examples
 from relaytune.core.results import (
     EvaluationResult,
     TrainingResult,
@@ -30,7 +31,7 @@ def decide_stage(job: Job) -> Verdict:
     Raises:
         RunError: training or evaluation is missing, or out of date.
     """
-    evidence = inputs(job, "training result", "evaluation result")
+    evidence = inputs(job, "training result", "evaluation result", "training rows")
     refuse_outdated(job, *EVIDENCE)
     store_rule(job)
     stage = job.stage("decide", {**evidence, **inputs(job, "rule", "rule history", "recipe")})
@@ -47,7 +48,13 @@ def _decide(job: Job) -> Sequence[Path]:
     training = read_result(run.training, TrainingResult)
     steps = read_metrics(run)
     verdict = decide(
-        job.recipe, evaluation, training, steps, tuple(rule_history(job)), rule_changed_after_evaluation(job)
+        job.recipe,
+        evaluation,
+        training,
+        steps,
+        tuple(rule_history(job)),
+        rule_changed_after_evaluation(job),
+        _contradictions(job),
     )
     tuned_looks = sum(look["contender"] == "tuned" for look in read_json(run.looks))
     if tuned_looks > 1:
@@ -59,6 +66,17 @@ def _decide(job: Job) -> Sequence[Path]:
     write_result(run.verdict, verdict)
     write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe))
     return [run.verdict, run.verdict_text]
+
+
+def _contradictions(job: Job) -> list[Finding]:
+    """Training rows that are nearly alike and answered differently, which a model cannot learn."""
+    from relaytune.core.contract import read_answer
+    from relaytune.data.duplicates import near_contradictions
+    from relaytune.data.rendering import literal_ends
+
+    train, contract = read_examples(job.run.train), job.recipe.contract
+    answers = {example.id: read_answer(contract, example.completion) for example in train}
+    return near_contradictions(train, answers, contract, literal_ends(job.recipe.task.input or ""))
 
 
 def report_stage(job: Job) -> Path:

@@ -10,6 +10,7 @@ from relaytune.core.errors import MachineError
 from relaytune.core.precision import Precision
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import DataSize, Hardware, ModelSize, Plan
+from relaytune.core.statistics import smallest_detectable_win_share
 from relaytune.planning.duration import evaluation_seconds, training_seconds
 from relaytune.planning.memory import (
     GIB,
@@ -177,8 +178,13 @@ def _predictions(plan: Plan) -> dict[str, str]:
         "disk": f"{plan.disk_gib:.1f} GiB, the base model included",
         "training": f"about {_duration(plan.training_seconds)}; may be half or twice that",
         "evaluation": f"about {_duration(plan.evaluation_seconds)}, likewise",
-        "detectable": f"a difference of {points:.0f} points between two contenders, or more",
+        "detectable": f"a difference of {points:.0f} points between two contenders, {_preference(plan)}, or more",
     }
+
+
+def _preference(plan: Plan) -> str:
+    share = smallest_detectable_win_share(plan.data.num_held_out)
+    return "no preference at all" if share is None else f"a preference of {100 * share:.0f}:{100 - 100 * share:.0f}"
 
 
 def _table(rows: Mapping[str, str]) -> list[str]:

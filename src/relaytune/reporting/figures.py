@@ -43,7 +43,9 @@ def _contender(metric: Metric, result: ContenderResult, aside: str) -> charts.In
     name, found = result.contender, result.estimates.get(metric.name)
     if found is None or found.value is None:
         return charts.Interval(name, series(name), None, None, None, formats.NOT_SCORED, aside)
-    text = f"{formats.estimate(found.value, metric)}  {formats.estimate_interval(found, metric)}"
+    # the table says why there is none; on a narrow page a chart has no room for it
+    interval = "no interval" if found.low is None else formats.estimate_interval(found, metric)
+    text = f"{formats.estimate(found.value, metric)}  {interval}"
     return charts.Interval(name, series(name), found.value, found.low, found.high, text, aside)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from relaytune.core.metrics import Metric
 from relaytune.core.results import Comparison, Estimate
+from relaytune.evidence import say_no_mean_interval
 
 NOT_SCORED = "not scored"
 NO_INTERVAL = "too few for an interval"
@@ -43,7 +44,7 @@ def estimate(value: float | None, metric: Metric) -> str:
 def estimate_interval(found: Estimate, metric: Metric) -> str:
     """The interval of an estimate, in its unit."""
     if found.low is None or found.high is None:
-        return NO_INTERVAL
+        return say_no_mean_interval(found.scored) if metric.kind == "mean" else NO_INTERVAL
     return f"[{found.low:.3g}, {found.high:.3g}]" if metric.kind == "mean" else interval(found.low, found.high)
 
 
@@ -57,7 +58,7 @@ def difference(value: float, metric: Metric) -> str:
 def difference_interval(compared: Comparison, metric: Metric) -> str:
     """The interval of a difference, in its unit."""
     if compared.low is None or compared.high is None:
-        return NO_INTERVAL
+        return say_no_mean_interval(compared.num_clusters) if metric.kind == "mean" else NO_INTERVAL
     if metric.kind != "mean":
         return points_interval(compared.low, compared.high)
     return f"[{difference(compared.low, metric)}, {difference(compared.high, metric)}]"

@@ -17,7 +17,7 @@ from relaytune.evidence import always_one_label, compare, say_comparison, say_ov
 from relaytune.reporting import charts, figures, formats
 from relaytune.reporting.contents import RunContents, read_contents
 from relaytune.reporting.flips import find_flips, question_of
-from relaytune.testimony import is_person, say_caveats, say_ties, say_unscored
+from relaytune.testimony import say_caveats, say_ties, say_unscored
 from relaytune.weaknesses import weaknesses_of
 
 MAX_FLIPS_SHOWN = 40
@@ -96,7 +96,6 @@ def render(contents: RunContents) -> str:
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
     environment.filters.update(ties=say_ties, reasons=say_unscored, series=figures.series)
-    environment.tests["person"] = is_person
     return environment.get_template("report.html.j2").render(_page(contents))
 
 
@@ -172,10 +171,12 @@ def _judged_pairs(evaluation: EvaluationResult) -> tuple[JudgedPair, ...]:
 def _judged_pair(evaluation: EvaluationResult, contender: str, other: str) -> JudgedPair:
     assert evaluation.judging is not None
     said = tuple(row for row in evaluation.judging.summaries if (row.contender, row.other) == (contender, other))
-    compared = compare(evaluation, PREFERENCE, contender, other) if PREFERENCE in evaluation.metrics else None
-    together = say_comparison(evaluation, compared) if compared else ""
-    if compared and (refused := evaluation.judging_refused(PREFERENCE, contender, other)):
-        together = f"No verdict is stated: {refused}"
+    together = ""
+    if PREFERENCE in evaluation.metrics:
+        refused = evaluation.judging_refused(PREFERENCE, contender, other)
+        compared = compare(evaluation, PREFERENCE, contender, other)
+        together = f"No verdict is stated: {refused}" if refused else ""
+        together = say_comparison(evaluation, compared) if compared else together
     return JudgedPair(contender, other, said, together, figures.outcome_chart(said), figures.margin_chart(said))
 
 
