@@ -100,7 +100,6 @@ def test_a_run_leaves_every_artifact_of_the_layout_and_nothing_else(finished: Pa
         *(f"adapter/{name}" for name in ("adapter_config.json", "adapter_model.safetensors")),
         "training.json",
         *(f"generations/{name}.jsonl" for name in ("base", "few_shot", "tuned", "tuned_on_train")),
-        *(f"generations/{name}_on_general.jsonl" for name in ("base", "tuned")),
         "generations/few_shot_choice.json",
         "looks.json",
         "scores.jsonl",
