@@ -73,7 +73,7 @@ def test_where_all_judges_are_refused_their_preference_is_shown_and_says_so() ->
 def test_a_pair_is_turned_as_everywhere_whoever_answered_first() -> None:
     answers = dict.fromkeys(("base", "few_shot", "tuned"), ANSWERS["base"])
     judgements = [
-        Judgement(row.id, "qwen", *pair, better, "r")
+        Judgement(row.id, "qwen", *pair, better, "r")  # type: ignore[arg-type]
         for row in EXAMPLES
         for pair, better in ((("base", "tuned"), "second"), (("few_shot", "tuned"), "first"))
     ]
