@@ -45,6 +45,8 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     criteria = replace(criteria, evaluation=evaluation)
     if criteria.rule is not None:
         wrong = rule_problems(criteria.rule, criteria.metrics, (*contenders, BEST_PROMPT))
+        if any(clause.contender not in contenders for clause in criteria.rule.clauses):
+            wrong.append("a contender is called by its file without ending: rename a file, or change the rule")
         if wrong:
             raise RecipeError(str(path), [f"decision: {problem}" for problem in wrong])
     return criteria
