@@ -223,12 +223,24 @@ def evaluate(
     With a recipe: every contender that there is so far; the answers are scored. With files (.jsonl, .json, .csv) that
     any tool made: no run, no model and no torch are needed; exit 1 on a discard.
     """
-    if all(path.suffix.lower() in (".yaml", ".yml") for path in paths) and len(paths) == 1:
+    recipes = [path for path in paths if path.suffix.lower() in (".yaml", ".yml")]
+    if recipes and len(paths) > 1:
+        _refuse_recipe_among(recipes[0], paths)
+    if recipes:
         _refuse_options(references=references, criteria=criteria, output=output)
         _evaluate_run(paths[0], runs, set_, as_json)
     else:
         _refuse_options(set=set_)
         _compare_files(paths, references, criteria, output, as_json)
+
+
+def _refuse_recipe_among(recipe: Path, paths: Sequence[Path]) -> None:
+    from relaytune.core.errors import UsageError
+
+    raise UsageError(
+        f"{recipe} stands among {len(paths)} files: a recipe is evaluated by itself, and files of answers are measured "
+        f"by one with --criteria {recipe}"
+    )
 
 
 def _refuse_options(**given: Any) -> None:

@@ -15,6 +15,7 @@ from relaytune.core.judging import Judging
 from relaytune.core.recipe import read_yaml, rule_problems, validate_recipe, validate_section
 from relaytune.core.rule import BEST_PROMPT, DecisionRule
 from relaytune.core.sections import Evaluation, Section
+from relaytune.evaluation.summary import PROMPTS
 
 
 class CriteriaFile(Section):
@@ -44,7 +45,13 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     evaluation = criteria.evaluation.model_copy(update={"forgetting": False, "scorers": scorers})
     criteria = replace(criteria, evaluation=evaluation)
     if criteria.rule is not None:
-        wrong = rule_problems(criteria.rule, criteria.metrics, (*contenders, BEST_PROMPT))
+        prompts = [name for name in PROMPTS if name in contenders]
+        known = (*contenders, *([BEST_PROMPT] if prompts else []))
+        wrong = rule_problems(criteria.rule, criteria.metrics, known)
+        named = {name for clause in criteria.rule.clauses for name in (clause.contender, clause.other) if name}
+        if named - {*known}:
+            best = "" if prompts else f"; {BEST_PROMPT} is the better of the files base and few_shot"
+            wrong.append(f"a contender is called by its file without ending: rename a file, or change the rule{best}")
         if wrong:
             raise RecipeError(str(path), [f"decision: {problem}" for problem in wrong])
     return criteria

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +19,8 @@ from relaytune.data.loading import Row, load_rows, shown
 ANSWER_COLUMNS = ("completion", "answer", "response", "output", "prediction")
 PROMPT_COLUMNS = ("prompt", "question", "input", "instruction")
 REFERENCE_COLUMNS = ("reference", "expected", "target", "gold")
-_FAULTS_SHOWN = 20
+_FAULTS_SHOWN = 8  # of each file; rows with the same fault count as one
+_ROWS_SHOWN = 3  # of those with the same fault
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,28 @@ class Matched:
 
 
 class _Faults:
+    """What is wrong, by file: a fault of every row of one file hides nothing of the next."""
+
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.files: dict[str, dict[str, list[str]]] = {}
 
     def add(self, where: str, what: str) -> None:
-        self.lines.append(f"{where}: {what}")
+        file = re.sub(r"(:\d+|\[\d+\])$", "", where)
+        self.files.setdefault(file, {}).setdefault(what, []).append(where)
 
     def raise_if_any(self) -> None:
         """All faults at once."""
-        if self.lines:
-            more = len(self.lines) - _FAULTS_SHOWN
-            shown_lines = self.lines[:_FAULTS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-            raise DataError("\n".join(["the answers cannot be read", *(f"  - {line}" for line in shown_lines)]))
+        if self.files:
+            lines = [line for file, found in self.files.items() for line in self._lines(file, found)]
+            raise DataError("\n".join(["the answers cannot be read", *(f"  - {line}" for line in lines)]))
+
+    @staticmethod
+    def _lines(file: str, found: Mapping[str, Sequence[str]]) -> Iterable[str]:
+        for what, places in list(found.items())[:_FAULTS_SHOWN]:
+            more = f" and {len(places) - _ROWS_SHOWN} more rows" if len(places) > _ROWS_SHOWN else ""
+            yield f"{', '.join(places[:_ROWS_SHOWN])}{more}: {what}"
+        if len(found) > _FAULTS_SHOWN:
+            yield f"{file}: and {len(found) - _FAULTS_SHOWN} more faults"
 
 
 def read_answers(files: Mapping[str, Path], references: Path | None = None) -> Matched:
@@ -71,17 +83,26 @@ def read_answers(files: Mapping[str, Path], references: Path | None = None) -> M
 
     Raises:
         DataError: a file or a row cannot be read, two rows of one file are the same row, two files disagree about a
-            reference, or no row is in all files. All faults at once.
+            reference, no row is in all files, `references` has none of them, or rows are matched by place and the
+            files differ in length. All faults at once.
     """
     faults = _Faults()
-    loaded = {name: _load(path, faults) for name, path in files.items()}
-    given = _load(references, faults) if references else []
+    loaded = {name: _load(path, ANSWER_COLUMNS, faults) for name, path in files.items()}
+    given = _load(references, (*REFERENCE_COLUMNS, *ANSWER_COLUMNS), faults) if references else []
     faults.raise_if_any()
     way = _way_of_matching([*loaded.values(), *([given] if given else [])])
     answers = {name: _answer_rows(rows, way, faults) for name, rows in loaded.items()}
     known = _references([*_keyed(given, way)], answers.values(), faults)
     faults.raise_if_any()
-    return _match(answers, known, way)
+    if way == "place":
+        _refuse_lengths({**loaded, **({"the references": given} if given else {})})
+    matched = _match(answers, known, way)
+    if references and not matched.num_references:
+        raise DataError(
+            f"{references}: none of its {len(given)} rows is one of the {len(matched.rows)} rows of the answers, "
+            f"matched by {way}; give the same `id` to the same row in each file"
+        )
+    return matched
 
 
 def read_for_rows(path: Path, rows: Sequence[Example]) -> list[Generation]:
@@ -92,9 +113,14 @@ def read_for_rows(path: Path, rows: Sequence[Example]) -> list[Generation]:
         DataError: the file cannot be read, or an answer is to no row. All faults at once.
     """
     faults = _Faults()
-    loaded = _load(path, faults)
+    loaded = _load(path, ANSWER_COLUMNS, faults)
     faults.raise_if_any()
     way = _way_of_matching([loaded])
+    if way == "place":
+        raise DataError(
+            f"{path}: its rows have neither an id nor a prompt, so which held-out rows they answer cannot be told; "
+            f"add an `id` or one of messages, {', '.join(PROMPT_COLUMNS)}"
+        )
     answers = _answer_rows(loaded, way, faults)
     faults.raise_if_any()
     known: dict[str, Example] = {}
@@ -104,9 +130,12 @@ def read_for_rows(path: Path, rows: Sequence[Example]) -> list[Generation]:
         for prompt in {sha256_of_value(messages)[:16] for messages in (list(row.messages), [row.messages[-1]])}:
             seen[prompt] += 1
             known.setdefault(f"{prompt}-{seen[prompt]}", row)
+    answered: dict[str, str] = {}
     for answer in answers.values():
         if answer.key not in known:
             faults.add(answer.source, f"answers no held-out row (matched by {way})")
+        elif (first := answered.setdefault(known[answer.key].id, answer.source)) != answer.source:
+            faults.add(answer.source, f"answers the same row as {first}; keep one of them")
     faults.raise_if_any()
     return [
         Generation(row.id, row.messages, answer.answer, answer.finish_reason, answer.num_tokens)
@@ -115,19 +144,92 @@ def read_for_rows(path: Path, rows: Sequence[Example]) -> list[Generation]:
     ]
 
 
-def _load(path: Path, faults: _Faults) -> list[Row]:
+def _load(path: Path, needed: Sequence[str], faults: _Faults) -> list[Row]:
+    """All rows of a file; each should have one of the columns that are needed."""
+    if path.is_dir():
+        faults.add(str(path), "is a folder; name a file in it")
+        return []
     rows, findings = load_rows(path, str(path))
     for finding in findings:
         if finding.severity == "error":
             faults.add(", ".join(finding.where[:3]), f"{finding.message}; {finding.advice}")
+    some_ids = any(row.values.get("id") is not None for row in rows)
+    for row in rows:
+        for fault in _row_faults(row, needed, some_ids):
+            faults.add(row.source, fault)
     return rows
+
+
+def _row_faults(row: Row, needed: Sequence[str], some_ids: bool) -> Iterator[str]:
+    values = row.values
+    id, messages = values.get("id"), values.get("messages")
+    if isinstance(id, bool) or not isinstance(id, (str, int, type(None))):
+        yield f"the id is {shown(id)}; a text or a whole number is needed"
+    elif id is None and some_ids:
+        yield "no id, and other rows of the file have one; give one to every row or to none"
+    if messages is not None and not _is_conversation(_parsed(messages)):
+        yield f'messages is {shown(messages)}; needed: [{{"role": "user", "content": "…"}}, …]'
+    if _first(values, needed) is None:
+        yield _what_is_missing(row, needed)
+    reason, tokens = _finish_reason(values), _num_tokens(values)
+    if reason not in get_args(FinishReason):
+        yield f"finish_reason is {shown(reason)}; allowed: {', '.join(get_args(FinishReason))}"
+    if not tokens.isdecimal():
+        yield f"num_tokens is {shown(values['num_tokens'])}; a whole number is needed"
+
+
+def _what_is_missing(row: Row, needed: Sequence[str]) -> str:
+    what = "answer" if needed == ANSWER_COLUMNS else "reference"
+    if null := [name for name in needed if name in row.values]:
+        return f'no {what}: {null[0]} is null; write "" where it is empty, or leave the row out'
+    has = ", ".join(shown(name, 40) for name in row.values) or "no columns"
+    header = " (a CSV file's first line names its columns)" if ".csv:" in row.source.lower() else ""
+    return f"no {what}; it has {has}, one of {', '.join(needed)} is needed{header}"
+
+
+def _finish_reason(values: Mapping[str, Any]) -> Any:
+    return values.get("finish_reason") or "unknown"
+
+
+def _num_tokens(values: Mapping[str, Any]) -> str:
+    return str(values.get("num_tokens") or 0)
+
+
+def _parsed(messages: Any) -> Any:
+    """A CSV file holds them as JSON."""
+    if not isinstance(messages, str):
+        return messages
+    try:
+        return json.loads(messages)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_conversation(messages: Any) -> bool:
+    return (
+        isinstance(messages, list)
+        and bool(messages)
+        and all(
+            isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+            for message in messages
+        )
+    )
+
+
+def _refuse_lengths(files: Mapping[str, Sequence[Row]]) -> None:
+    if len({len(rows) for rows in files.values()}) > 1:
+        counts = ", ".join(f"{name} {len(rows)}" for name, rows in files.items())
+        raise DataError(
+            f"not all rows have an id, nor all a prompt, so only their places could match them, and the files differ "
+            f"in length (rows: {counts}). Give the same `id` to the same row in each file."
+        )
 
 
 def _way_of_matching(files: Sequence[Sequence[Row]]) -> str:
     rows = [row.values for file in files for row in file]
-    if all(isinstance(row.get("id"), (str, int)) for row in rows):
+    if all(row.get("id") is not None for row in rows):
         return "id"
-    if all("messages" in row or any(name in row for name in PROMPT_COLUMNS) for row in rows):
+    if all(any(row.get(name) is not None for name in ("messages", *PROMPT_COLUMNS)) for row in rows):
         return "prompt"
     return "place"
 
@@ -148,18 +250,8 @@ def _keyed(rows: Sequence[Row], way: str) -> Iterable[tuple[str, Row]]:
 
 def _plain_messages(values: Mapping[str, Any]) -> list[Message]:
     """The row's conversation, or its prompt as the user's message; empty where it has neither."""
-    messages = values.get("messages")
-    if isinstance(messages, str):  # a CSV file holds them as JSON
-        try:
-            messages = json.loads(messages)
-        except ValueError:
-            messages = None
-    if isinstance(messages, list):
-        return [
-            Message(role=str(message.get("role", "")), content=str(message.get("content", "")))
-            for message in messages
-            if isinstance(message, dict)
-        ]
+    if (messages := values.get("messages")) is not None:
+        return [Message(role=message["role"], content=message["content"]) for message in _parsed(messages)]
     prompt = _first(values, PROMPT_COLUMNS)
     return [] if prompt is None else [Message(role="user", content=prompt)]
 
@@ -167,35 +259,23 @@ def _plain_messages(values: Mapping[str, Any]) -> list[Message]:
 def _answer_rows(rows: Sequence[Row], way: str, faults: _Faults) -> dict[str, AnswerRow]:
     found: dict[str, AnswerRow] = {}
     for key, row in _keyed(rows, way):
-        answer = _first(row.values, ANSWER_COLUMNS)
-        if answer is None:
-            has = ", ".join(shown(name, 40) for name in row.values) or "no columns"
-            faults.add(row.source, f"no answer; it has {has}, one of {', '.join(ANSWER_COLUMNS)} is needed")
-        elif key in found:
+        if key in found:
             faults.add(row.source, f"the id {shown(key)} stands twice, first at {found[key].source}; make ids unique")
         else:
-            found[key] = _answer_row(key, row, answer, faults)
+            found[key] = _answer_row(key, row)
     return found
 
 
-def _answer_row(key: str, row: Row, answer: str, faults: _Faults) -> AnswerRow:
+def _answer_row(key: str, row: Row) -> AnswerRow:
     values = row.values
-    reason: Any = values.get("finish_reason") or "unknown"
-    if reason not in get_args(FinishReason):
-        faults.add(row.source, f"finish_reason is {shown(reason)}; allowed: {', '.join(get_args(FinishReason))}")
-        reason = "unknown"
-    tokens = str(values.get("num_tokens") or 0)
-    if not tokens.isdecimal():
-        faults.add(row.source, f"num_tokens is {shown(values['num_tokens'])}; a whole number is needed")
-        tokens = "0"
     return AnswerRow(
         key,
-        str(values.get("id", key)),
+        key if values.get("id") is None else str(values["id"]),
         tuple(_plain_messages(values)),
-        answer,
+        _first(values, ANSWER_COLUMNS) or "",
         _first(values, REFERENCE_COLUMNS),
-        reason,
-        int(tokens),
+        _finish_reason(values),
+        int(_num_tokens(values)),
         row.source,
     )
 
@@ -215,11 +295,10 @@ def _references(
     """Reference by key, of the file of references or of any file of answers."""
     known: dict[str, tuple[str, str]] = {}
     for key, given_row in given:
-        reference = _first(given_row.values, (*REFERENCE_COLUMNS, *ANSWER_COLUMNS))
-        if reference is None:
-            faults.add(given_row.source, f"no reference; one of {', '.join(REFERENCE_COLUMNS)} is needed")
-        else:
-            known[key] = reference, given_row.source
+        reference = _first(given_row.values, (*REFERENCE_COLUMNS, *ANSWER_COLUMNS)) or ""
+        first = known.setdefault(key, (reference, given_row.source))
+        if first[1] != given_row.source and first[0].strip() != reference.strip():
+            faults.add(given_row.source, f"the same row has another reference at {first[1]}; keep the right one")
     for rows in answers:
         for key, row in rows.items():
             if row.reference is None:
@@ -245,16 +324,18 @@ def _match(answers: Mapping[str, Mapping[str, AnswerRow]], references: Mapping[s
         )
     if references and (without := sum(key not in references for key in common)):
         left_out.append(f"{without} of {len(common)} rows have no reference")
+    left_out += _other_prompts(answers, common)
+    ids = {key: first[key].id for key in common}
+    if len(set(ids.values())) < len(ids):  # not matched by them, so they need not be unique
+        ids = {key: key for key in common}
     messages = {
         key: next((rows[key].messages for rows in answers.values() if rows[key].messages), ()) for key in common
     }
     return Matched(
-        [Example(first[key].id, messages[key], references.get(key, "").strip(), first[key].source) for key in common],
+        [Example(ids[key], messages[key], references.get(key, "").strip(), first[key].source) for key in common],
         {
             name: [
-                Generation(
-                    first[key].id, messages[key], rows[key].answer, rows[key].finish_reason, rows[key].num_tokens
-                )
+                Generation(ids[key], messages[key], rows[key].answer, rows[key].finish_reason, rows[key].num_tokens)
                 for key in common
             ]
             for name, rows in answers.items()
@@ -263,3 +344,15 @@ def _match(answers: Mapping[str, Mapping[str, AnswerRow]], references: Mapping[s
         sum(key in references for key in common),
         tuple(left_out),
     )
+
+
+def _other_prompts(answers: Mapping[str, Mapping[str, AnswerRow]], common: Sequence[str]) -> Iterable[str]:
+    """Rows of one id whose questions differ: another prompt for the same task, or other rows altogether."""
+    (first_name, first), *others = answers.items()
+    for name, rows in others:
+        count = sum(
+            bool(first[key].messages and rows[key].messages) and first[key].messages[-1] != rows[key].messages[-1]
+            for key in common
+        )
+        if count:
+            yield f"{count} of {len(common)} rows have another last message in {name} than in {first_name}"
