@@ -60,6 +60,10 @@ def _style(generation: Generation | None) -> dict[str, Value]:
     return {"stopped": ended} | {name: trait(generation.completion) for name, trait in _OF_TEXT.items()}
 
 
+def _why_unscored(example: Example) -> str:
+    return "the reference has no word that this scorer counts" if example.completion.strip() else NO_REFERENCE
+
+
 def _overlaps(
     criteria: Criteria, examples: Sequence[Example], answers: Mapping[str, Generation], contender: str
 ) -> tuple[list[Score], dict[str, str]]:
@@ -80,7 +84,7 @@ def _overlaps(
             "`pip install 'relaytune[eval]'`"
         ) from error
     scores = [
-        Score(example.id, contender, name, value, "" if value is not None else NO_REFERENCE)
+        Score(example.id, contender, name, value, "" if value is not None else _why_unscored(example))
         for name, values in found.items()
         for (example, _), value in zip(pairs, values, strict=True)
     ]

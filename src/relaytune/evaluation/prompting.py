@@ -45,10 +45,10 @@ def choice_metric(recipe: Recipe) -> str:
     return next(name for name in wanted if name in metrics)
 
 
-def _said(metric: str, recipe: Recipe, values: Sequence[float]) -> str:
+def _said(metric: str, recipe: Recipe, values: Sequence[float], num_rows: int) -> str:
     if recipe.criteria.metrics[metric].kind == "share":
-        return f"{sum(values):.0f}/{len(values)}"
-    return f"{sum(values) / len(values):.3f}"
+        return f"{sum(values):.0f}/{num_rows}"
+    return f"{sum(values) / num_rows:.3f}"
 
 
 def choose_shots(
@@ -76,11 +76,14 @@ def choose_shots(
                 tell(f"  k={k}, draw {draw + 1}: not tried, the prompt does not fit the model's context")
                 continue
             scores, _ = measure(recipe.criteria, validation, generations, "few_shot")
-            values = [row.value or 0.0 for row in scores if row.scorer == metric]
-            trials.append(
-                FewShotTrial(k, draw, tuple(shot.id for shot in shots), sum(values) / len(values), len(values))
-            )
-            tell(f"  k={k}, draw {draw + 1}: {metric} {_said(metric, recipe, values)} on validation rows")
+            values = [row.value for row in scores if row.scorer == metric and row.value is not None]
+            # over all rows: a prompt whose answers cannot be scored must not win by those few that can
+            rate = sum(values) / len(validation)
+            trials.append(FewShotTrial(k, draw, tuple(shot.id for shot in shots), rate, len(validation)))
+            unscored = len(validation) - len(values)
+            left_out = f" ({unscored} unscored, which count as nothing gained)" if unscored else ""
+            said = _said(metric, recipe, values, len(validation))
+            tell(f"  k={k}, draw {draw + 1}: {metric} {said} on validation rows{left_out}")
     if not trials:
         return None
     chosen = max(trials, key=lambda trial: (trial.rate, -trial.k, -trial.draw))
