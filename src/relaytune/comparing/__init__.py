@@ -75,6 +75,7 @@ def compare_files(
     """
     from relaytune.comparing.judging import judge_answers
     from relaytune.decision import decide_answers
+    from relaytune.evaluation.closeness import with_closeness
     from relaytune.evaluation.summary import measure_answers, summarize
 
     screen = screen or Screen.silent()
@@ -84,7 +85,7 @@ def compare_files(
     matched, criteria = _read(files, references, criteria_path)
     if output is not None:
         _make_folder(output)
-    evidence = measure_answers(criteria, matched.rows, matched.generations)
+    evidence = with_closeness(criteria, measure_answers(criteria, matched.rows, matched.generations), screen)
     if criteria.judging is not None:
         evidence = judge_answers(criteria, criteria.judging, evidence, criteria_path, output, screen)
     evaluation = summarize(criteria, evidence)

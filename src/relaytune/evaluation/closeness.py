@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from relaytune.core.records import Example, Generation, Score
+from relaytune.core.criteria import Criteria
+from relaytune.core.model import require
+from relaytune.core.records import Score
 from relaytune.core.screen import Screen
 from relaytune.core.sections import Evaluation
 from relaytune.evaluation.measuring import CUT_OFF
 from relaytune.evaluation.scoring import NO_REFERENCE
+from relaytune.evaluation.summary import Evidence
 
 
-def score_closeness(
-    evaluation: Evaluation, examples: Sequence[Example], generations: Mapping[str, Sequence[Generation]], screen: Screen
-) -> tuple[list[Score], str]:
-    """The scores, and what they are: the encoder and its layer, as the score's full name.
+def with_closeness(criteria: Criteria, evidence: Evidence, screen: Screen) -> Evidence:
+    """The evidence with BERTScore, where it is asked for, and a note that names the encoder and its layer.
 
     Raises:
         ModelError: the encoder cannot be had, or its layer is not said.
         MachineError: torch or transformers is not installed.
     """
+    if "bertscore" not in criteria.evaluation.scorers_for(criteria.contract):
+        return evidence
+    require("torch", "transformers", extra="train")
+    scores, note = _score(criteria.evaluation, evidence, screen)
+    return replace(evidence, scores=[*evidence.scores, *scores], notes={**evidence.notes, "bertscore": note})
+
+
+def _score(evaluation: Evaluation, evidence: Evidence, screen: Screen) -> tuple[list[Score], str]:
     from relaytune.evaluation.bertscore import DEFAULT_ENCODER, Encoder, bertscore
 
     name = evaluation.bertscore_encoder or DEFAULT_ENCODER
     encoder = Encoder.load(name, evaluation.bertscore_layer, "cpu", screen.say)
-    references = {example.id: example.completion for example in examples}
+    references = {example.id: example.completion for example in evidence.held_out}
     scores: list[Score] = []
     num_cut = 0
-    for contender, rows in generations.items():
+    for contender, rows in evidence.generations.items():
         with screen.bar(f"{contender}, bertscore", len(rows)) as bar:
             found = bertscore(
                 encoder, [references[row.id] for row in rows], [row.completion for row in rows], bar.update

@@ -53,6 +53,7 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
 
 
 def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
+    from relaytune.evaluation.closeness import with_closeness
     from relaytune.evaluation.summary import measure_answers, summarize
 
     run, criteria = job.run, job.recipe.criteria
@@ -65,8 +66,7 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
         evidence = _with_judging(job, job.recipe.judging, evidence)
     if with_tuned and job.recipe.evaluation.forgetting:
         evidence = _with_general(job, evidence)
-    if "bertscore" in criteria.evaluation.scorers_for(criteria.contract):
-        evidence = _with_bertscore(job, evidence)
+    evidence = with_closeness(criteria, evidence, job.screen)
     chosen = read_json(run.few_shot_choice)
     few_shot = read_result(run.few_shot_choice, FewShotChoice) if chosen else None
     result = summarize(criteria, replace(evidence, few_shot=few_shot))
@@ -88,13 +88,6 @@ def _with_general(job: Job, evidence: Evidence) -> Evidence:
     ]
     counts = Forgetting(len(general.questions), len(general.texts))
     return replace(evidence, scores=[*evidence.scores, *scores], forgetting=counts)
-
-
-def _with_bertscore(job: Job, evidence: Evidence) -> Evidence:
-    from relaytune.evaluation.closeness import score_closeness
-
-    scores, note = score_closeness(job.recipe.evaluation, evidence.held_out, evidence.generations, job.screen)
-    return replace(evidence, scores=[*evidence.scores, *scores], notes={**evidence.notes, "bertscore": note})
 
 
 def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:
