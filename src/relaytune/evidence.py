@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from relaytune.core.metrics import Metric
 from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
 from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
+from relaytune.core.sections import PROMPTS
 from relaytune.core.statistics import holm
 from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
 
@@ -92,9 +93,8 @@ def prompt_meeting_levels(rule: DecisionRule, evaluation: EvaluationResult) -> s
     levels = [clause for clause in rule.keep_when if clause.kind in ("at_least", "at_most")]
     if not any(clause.contender == "tuned" for clause in levels):
         return None
-    prompts = ("base", "few_shot")
-    if evaluation.best_prompt[evaluation.main_metric] == "few_shot":
-        prompts = ("few_shot", "base")
+    best = evaluation.best_prompt[evaluation.main_metric]
+    prompts = sorted(PROMPTS, key=lambda prompt: prompt != best)
     for prompt in prompts:
         as_prompt = [replace(clause, contender=prompt) if clause.contender == "tuned" else clause for clause in levels]
         if all(apply_clause(clause, "keep_when", evaluation).holds for clause in as_prompt):

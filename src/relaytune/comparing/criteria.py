@@ -14,8 +14,7 @@ from relaytune.core.errors import RecipeError
 from relaytune.core.judging import Judging
 from relaytune.core.recipe import read_yaml, rule_problems, validate_recipe, validate_section
 from relaytune.core.rule import BEST_PROMPT, DecisionRule
-from relaytune.core.sections import Evaluation, Section
-from relaytune.evaluation.summary import PROMPTS
+from relaytune.core.sections import PROMPTS, Evaluation, Section
 
 
 class CriteriaFile(Section):

@@ -19,6 +19,7 @@ from relaytune.core.stores import STORE_KINDS
 
 # contenders of a run, in the order in which they are shown
 CONTENDERS = ("tuned", "exported", "few_shot", "base")
+PROMPTS = ("base", "few_shot")  # those that are prompted only
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -20,12 +20,11 @@ from relaytune.core.results import (
     Forgetting,
     JudgingResult,
 )
-from relaytune.core.sections import in_order
+from relaytune.core.sections import PROMPTS, in_order
 from relaytune.core.statistics import smallest_detectable_difference
 from relaytune.evaluation.estimating import Clusters, Values, adjusted, compare, compare_preferences, estimate
 from relaytune.evaluation.measuring import measure
 
-PROMPTS = ("base", "few_shot")
 NO_LABEL = "(none)"
 
 # metric → contender → row → value

@@ -12,10 +12,11 @@ from relaytune.core.files import read_json, write_json
 from relaytune.core.records import Example, Generation, read_examples, write_generations
 from relaytune.core.results import EvaluationResult, Plan, read_result, write_result
 from relaytune.core.run_folder import now
+from relaytune.core.sections import PROMPTS
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import judge_stage
-from relaytune.pipeline.scoring import PROMPTS, score_stage
+from relaytune.pipeline.scoring import score_stage
 from relaytune.pipeline.standing import refuse_outdated
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from relaytune.core.records import (
     read_ratings,
 )
 from relaytune.core.results import EvaluationResult, FewShotChoice, Forgetting, read_result, write_result
+from relaytune.core.sections import PROMPTS
 from relaytune.evidence import say_estimate
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
@@ -25,8 +26,6 @@ from relaytune.pipeline.judging import refuse_related_judges
 
 if TYPE_CHECKING:
     from relaytune.evaluation.summary import Evidence
-
-PROMPTS = ("base", "few_shot")
 
 
 def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:

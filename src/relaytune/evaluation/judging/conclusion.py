@@ -10,7 +10,7 @@ from itertools import combinations
 from relaytune.core.judging import HUMAN, Judging
 from relaytune.core.records import Example, Judgement, Rating, Score
 from relaytune.core.results import HumanCorrection, JudgingResult, PreferenceSummary, RaterAgreement
-from relaytune.core.sections import CONTENDERS
+from relaytune.core.sections import in_order
 from relaytune.core.statistics import correct_by_human_labels, measure_agreement
 from relaytune.evaluation.estimating import Clusters, Values
 from relaytune.evaluation.judging.preferences import (
@@ -52,7 +52,7 @@ def conclude_judging(
     summaries: list[PreferenceSummary] = []
     agreements: list[RaterAgreement] = []
     corrections: list[HumanCorrection] = []
-    rank = [*CONTENDERS, *answers].index  # as everywhere: ours first, then others as given
+    rank = in_order(answers).index  # as everywhere: ours first, then others as given
     for contender, other in dict.fromkeys(
         (min(row.first, row.second, key=rank), max(row.first, row.second, key=rank)) for row in judgements
     ):
