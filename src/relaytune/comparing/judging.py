@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from relaytune.core.criteria import Criteria
@@ -10,7 +9,7 @@ from relaytune.core.errors import UsageError
 from relaytune.core.judging import Judging, check_families, pairs_to_compare, rubric_of
 from relaytune.core.records import write_judgements, write_ratings
 from relaytune.core.screen import Screen
-from relaytune.evaluation.summary import Evidence, clusters_of
+from relaytune.evaluation.summary import Evidence
 
 
 def judge_answers(
@@ -27,7 +26,7 @@ def judge_answers(
         UsageError: there are judges and no folder to keep what they answer.
         RecipeError, JudgeError, DataError: as in a run.
     """
-    from relaytune.evaluation.judging.conclusion import conclude_judging
+    from relaytune.evaluation.judging.conclusion import with_judging
     from relaytune.evaluation.judging.hearing import Hearing, answers_to_judge, hear
 
     if output is None:
@@ -48,7 +47,4 @@ def judge_answers(
     judgements, ratings = hear(hearing, evidence.held_out, answers)
     write_judgements(output / "judgements.jsonl", judgements)
     write_ratings(output / "ratings.jsonl", ratings)
-    clusters = clusters_of(evidence.held_out)
-    said = conclude_judging(judging, evidence.held_out, answers, judgements, ratings, clusters, stamps)
-    scores = [*evidence.scores, *said.scores]
-    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)
+    return with_judging(judging, evidence, answers, judgements, ratings, stamps)

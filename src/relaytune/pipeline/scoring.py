@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaytune.core.files import read_json, write_jsonl
-from relaytune.core.judging import Judging
 from relaytune.core.records import (
     Example,
     as_json,
@@ -53,6 +52,8 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
 
 def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
     from relaytune.evaluation.closeness import with_closeness
+    from relaytune.evaluation.judging.conclusion import with_judging
+    from relaytune.evaluation.judging.hearing import answers_to_judge
     from relaytune.evaluation.summary import measure_answers, summarize
 
     run, criteria = job.run, job.recipe.criteria
@@ -62,7 +63,14 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
     by_id: dict[str, Example] = {example.id: example for example in read_examples(run.train)} if fit else {}
     evidence = measure_answers(criteria, held_out, generations, [by_id[answer.id] for answer in fit], fit)
     if with_tuned and job.recipe.judging:
-        evidence = _with_judging(job, job.recipe.judging, evidence)
+        evidence = with_judging(
+            job.recipe.judging,
+            evidence,
+            answers_to_judge(generations, exclude_truncated=criteria.evaluation.exclude_truncated),
+            read_judgements(run.judgements),
+            read_ratings(run.ratings),
+            refuse_related_judges(job),
+        )
     if with_tuned and job.recipe.evaluation.forgetting:
         evidence = _with_general(job, evidence)
     evidence = with_closeness(criteria, evidence, job.screen)
@@ -87,24 +95,6 @@ def _with_general(job: Job, evidence: Evidence) -> Evidence:
     ]
     counts = Forgetting(len(general.questions), len(general.texts))
     return replace(evidence, scores=[*evidence.scores, *scores], forgetting=counts)
-
-
-def _with_judging(job: Job, judging: Judging, evidence: Evidence) -> Evidence:
-    from relaytune.evaluation.judging.conclusion import conclude_judging
-    from relaytune.evaluation.judging.hearing import answers_to_judge
-    from relaytune.evaluation.summary import clusters_of
-
-    said = conclude_judging(
-        judging,
-        evidence.held_out,
-        answers_to_judge(evidence.generations, exclude_truncated=job.recipe.evaluation.exclude_truncated),
-        read_judgements(job.run.judgements),
-        read_ratings(job.run.ratings),
-        clusters_of(evidence.held_out),
-        refuse_related_judges(job),
-    )
-    scores = [*evidence.scores, *said.scores]
-    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)
 
 
 def contender_lines(result: EvaluationResult) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from relaytune.core.judging import HUMAN, Judging
@@ -19,6 +19,7 @@ from relaytune.evaluation.judging.preferences import (
     pair_verdicts,
     summarize_preferences,
 )
+from relaytune.evaluation.summary import Evidence, clusters_of
 
 Pair = tuple[str, str]  # contender, other
 
@@ -87,6 +88,21 @@ def conclude_judging(
         stamps=tuple(stamps),
     )
     return JudgingConclusion(preferences, tuple(_scores(judging, answers, ratings)), result)
+
+
+def with_judging(
+    judging: Judging,
+    evidence: Evidence,
+    answers: Mapping[str, Mapping[str, str]],
+    judgements: Sequence[Judgement],
+    ratings: Sequence[Rating],
+    stamps: Sequence[str],
+) -> Evidence:
+    """The evidence with what judges and people said of the answers that they were shown."""
+    clusters = clusters_of(evidence.held_out)
+    said = conclude_judging(judging, evidence.held_out, answers, judgements, ratings, clusters, stamps)
+    scores = [*evidence.scores, *said.scores]
+    return replace(evidence, scores=scores, preferences=said.preferences, judging=said.result)
 
 
 def _raters(rows: Sequence[Judgement] | Sequence[Rating]) -> tuple[str, ...]:
