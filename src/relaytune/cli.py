@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from relaytune.cli_text import noted_verdict_text, status_text, verdict_text
 from relaytune.notebooks.platforms import Platform
 
 if TYPE_CHECKING:
-    from relaytune.core.lineage import Stretch
     from relaytune.core.results import Verdict
     from relaytune.core.screen import Screen
-    from relaytune.pipeline import Job, StageStanding, StoreStanding
+    from relaytune.pipeline import Job
 
 INTERRUPTED = 130
 
@@ -111,21 +111,6 @@ def _print(as_json: bool, result: Any, text: Callable[[], str] = str) -> None:
         print(json.dumps(result))
     elif text is not str:
         print(text())
-
-
-def _verdict_text(job: Job, verdict: Verdict) -> str:
-    return f"{_verdict_lines(verdict)}\nNote: {job.run.verdict_text}"
-
-
-def _verdict_lines(verdict: Verdict) -> str:
-    lines = [f"\nVerdict: {verdict.outcome}. {verdict.reason}"]
-    lines += [
-        f"  [{'x' if c.holds else ' '}] {c.role.replace('_', ' ')}: {c.text}\n      {c.evidence}"
-        for c in verdict.clauses
-    ]
-    if verdict.next_change:
-        lines.append(f"Next change: {verdict.next_change}")
-    return "\n".join(lines)
 
 
 def _leave_with(verdict: Verdict) -> None:
@@ -263,7 +248,7 @@ def _compare_files(
     _print(
         as_json,
         {"evaluation": as_dict(compared.evaluation), "verdict": as_dict(verdict) if verdict else None},
-        lambda: comparison_text(compared) + (f"\n{_verdict_lines(verdict)}" if verdict else ""),
+        lambda: comparison_text(compared) + (f"\n{verdict_text(verdict)}" if verdict else ""),
     )
     if verdict:
         _leave_with(verdict)
@@ -304,7 +289,7 @@ def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 
     job = _job(recipe, runs, set_, as_json)
     verdict = decide_stage(job)
-    _print(as_json, as_dict(verdict), lambda: _verdict_text(job, verdict))
+    _print(as_json, as_dict(verdict), lambda: noted_verdict_text(job, verdict))
     _leave_with(verdict)
 
 
@@ -367,7 +352,7 @@ def run(
     _print(
         as_json,
         as_dict(verdict),
-        lambda: f"{_verdict_text(job, verdict)}\nReport: {job.run.report}\nPackage: {job.run.package}",
+        lambda: f"{noted_verdict_text(job, verdict)}\nReport: {job.run.report}\nPackage: {job.run.package}",
     )
     _leave_with(verdict)
 
@@ -386,55 +371,8 @@ def status(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
             "sessions": [{**asdict(stretch), "record": stretch.record.model_dump(mode="json")} for stretch in trained],
             "store": asdict(store) if store else None,
         },
-        lambda: _status_text(job, rows, trained, store),
+        lambda: status_text(job, rows, trained, store),
     )
-
-
-def _status_text(
-    job: Job, rows: Sequence[StageStanding], trained: Sequence[Stretch], store: StoreStanding | None
-) -> str:
-    lines = [f"Run folder: {job.run.path}"]
-    lines += [
-        f"  {row.stage:14} {f'relaytune {row.command}':20} "
-        + (f"{row.finished_at[:19].replace('T', ' ')} UTC {row.wall_seconds:8.1f} s  " if row.finished_at else "")
-        + row.state
-        for row in rows
-    ]
-    for stretch in trained:
-        lines += _session_lines(stretch)
-    if store:
-        handoff = f"handoff of step {store.last_step}, {store.published_at}" if store.last_step else "no handoff yet"
-        lines.append(f"Store: {store.url}: {handoff}")
-        if store.holder:
-            expired = "" if store.alive else "; its lease has expired"
-            lines.append(f"  held by a session on {store.holder}, heard of {store.silent_seconds:.0f} s ago{expired}")
-    unfinished = [row for row in rows if row.state != "done"]
-    lines.append(
-        f"Next: {job.command('run')}"
-        if unfinished
-        else "Everything is done. Change the recipe or the data and run again."
-    )
-    return "\n".join(lines)
-
-
-def _session_lines(stretch: Stretch) -> list[str]:
-    record = stretch.record
-    lines = [
-        f"  session {record.number}: {record.start}, steps {record.first_step + 1} to {record.last_step} on "
-        f"{record.machine} ({record.device}, {record.precision}), {record.seconds:.0f} s, saved {record.saved_at}, "
-        f"ended: {record.ended}"
-    ]
-    if stretch.first_loss is not None and stretch.last_loss is not None:
-        before = "" if stretch.loss_before is None else f"{stretch.loss_before:.3f} before the seam, "
-        lines.append(
-            f"    loss {before}{stretch.first_loss:.3f} → {stretch.last_loss:.3f}, "
-            f"learning rate {stretch.first_rate:.2e} → {stretch.last_rate:.2e}"
-        )
-    if stretch.skipped_steps:
-        lines.append(f"    skipped steps, whose gradients overflowed in float16: {stretch.skipped_steps}")
-    if record.lost_steps:
-        lines.append(f"    {record.lost_steps} steps of the session before were lost and made again")
-    return lines
 
 
 @app.callback(invoke_without_command=True)

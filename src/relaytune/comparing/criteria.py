@@ -14,7 +14,8 @@ from relaytune.core.errors import RecipeError
 from relaytune.core.judging import Judging
 from relaytune.core.recipe import read_yaml, rule_problems, validate_recipe, validate_section
 from relaytune.core.rule import BEST_PROMPT, DecisionRule
-from relaytune.core.sections import PROMPTS, Evaluation, Section
+from relaytune.core.section import Section
+from relaytune.core.sections import PROMPTS, Evaluation
 
 
 class CriteriaFile(Section):

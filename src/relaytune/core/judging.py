@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from relaytune.core.contract import Contract
 from relaytune.core.errors import RecipeError
-from relaytune.core.sections import Section
+from relaytune.core.section import Section
 
 # family → how its models call themselves; a distilled or merged model belongs to all that its name mentions
 _FAMILIES = {

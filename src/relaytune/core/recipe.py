@@ -17,13 +17,13 @@ from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import Judging
 from relaytune.core.metrics import Metric, metrics_of
 from relaytune.core.rule import BEST_PROMPT, Clause, DecisionRule
+from relaytune.core.section import Section
 from relaytune.core.sections import (
     CONTENDERS,
     BaseModelChoice,
     Data,
     Evaluation,
     Lora,
-    Section,
     Session,
     Task,
     Training,

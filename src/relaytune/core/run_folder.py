@@ -42,6 +42,12 @@ class RunFolder:
     validation = _Place("data/validation.jsonl")
     held_out = _Place("data/held_out.jsonl")
     findings = _Place("data/findings.json")
+    quarantine = _Place("data/quarantine.jsonl")  # rows that are not trained on, each with the reason
+    excluded = _Place("data/excluded.jsonl")  # the quarantined rows themselves
+    audit = _Place("data/audit.jsonl")  # a line for every audited answer
+    audit_result = _Place("audit.json")
+    facts = _Place("facts.jsonl")  # a line for every answer of a contender that was held against the sources
+    trace = _Place("trace.json")
     plan = _Place("plan.json")
     rule = _Place("decision_rule.json")
     sessions = _Place("sessions")

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from relaytune.core.contract import Contract
+from relaytune.core.facts import Facts
 from relaytune.core.precision import Precision
 from relaytune.core.rule import BEST_PROMPT
+from relaytune.core.section import Section
 from relaytune.core.stores import STORE_KINDS
 
 # contenders of a run, in the order in which they are shown
@@ -26,12 +28,6 @@ def in_order(names: Iterable[str]) -> list[str]:
     """Contenders as they are shown: ours first, then others as given. Of two, the earlier comes first."""
     given = list(names)
     return sorted(given, key=[*CONTENDERS, *given].index)
-
-
-class Section(BaseModel):
-    """One section of a recipe: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class JsonCompletion(Section):
@@ -89,6 +85,7 @@ class Data(Section):
     generator: str | None = Field(
         None, description="the model that wrote the answers in these rows, or `people`; none: not stated"
     )
+    facts: Facts | None = Field(None, description="sources that the answers are held against; none: not audited")
 
 
 class BaseModelChoice(Section):
