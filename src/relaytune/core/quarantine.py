@@ -1,4 +1,4 @@
-"""Rows that are not trained on, each with the reason: what the audit dropped, what was traced, what a person took out."""
+"""Rows that are not trained on, each with the reason: dropped by the audit, traced, or taken out by a person."""
 
 from __future__ import annotations
 
