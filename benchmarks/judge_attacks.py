@@ -88,7 +88,7 @@ def ours(base_url: str, model: str) -> Asking:
         sides = pair_prompt(RUBRIC, [{"role": "user", "content": request}], first, second, 6000).sides
         return read_verdict(completion.text, completion.finish_reason, sides)[0]
 
-    return Asking("relaytune's prompt and reading", judge(base_url, model, 256), messages, read)
+    return Asking("relaytune's prompt and reading", judge(base_url, model, 48), messages, read)
 
 
 def plain(base_url: str, model: str) -> Asking:

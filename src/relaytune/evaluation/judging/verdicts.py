@@ -13,14 +13,15 @@ Verdict = tuple[Side | None, str]
 Points = tuple[float | None, str]
 
 _MAX_REASON_CHARACTERS = 300
+_CUT_OFF = "cut off at max_tokens"
 _DECORATION = " \t*_`\"'.#>"
 
 
 def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapping[str, Side]) -> Verdict:
     """The side that a completion prefers; `sides` says what each name in the prompt stands for.
 
-    It must hold lines `Verdict: NAME` that all give one name, or be a name alone. A completion that was cut off is
-    unscored: what it was going to say is not known.
+    It must hold lines `Verdict: NAME` that all give one name, or be a name alone. Of a completion that was cut off the
+    whole lines count: a judge that has given its verdict and then rambles on has given it.
     """
     text, problem = _whole_text(completion, finish_reason)
     if problem:
@@ -30,7 +31,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
         return sides[alone], ""
     given = _after_colon(r"verdict", text)
     if not given:
-        return None, "no verdict line"
+        return None, _CUT_OFF if finish_reason == "length" else "no verdict line"
     unknown = [value for value in given if value not in sides]
     if unknown:
         return None, "the verdict is none of those allowed"
@@ -49,7 +50,7 @@ def read_points(completion: str, finish_reason: FinishReason | str, name: str, s
         return None, problem
     given = _after_colon(rf"points for {name}", text)
     if not given:
-        return None, "no line with points"
+        return None, _CUT_OFF if finish_reason == "length" else "no line with points"
     if len(given) > 1:
         return None, "several different points"
     number = re.fullmatch(rf"(\d+)(?: ?/ ?{scale}| out of {scale})?", given[0])
@@ -61,9 +62,13 @@ def read_points(completion: str, finish_reason: FinishReason | str, name: str, s
 
 
 def _whole_text(completion: str, finish_reason: str) -> tuple[str, str]:
-    """The completion without its thoughts, or why it cannot be read."""
-    if finish_reason != "stop":
-        return "", "cut off at max_tokens" if finish_reason == "length" else f"ended by {finish_reason or 'nothing'}"
+    """The completion without its thoughts and without a last line that was cut off, or why it cannot be read."""
+    if finish_reason not in ("stop", "length"):
+        return "", f"ended by {finish_reason or 'nothing'}"
+    if finish_reason == "length":
+        completion, whole_lines, _ = completion.rpartition("\n")
+        if not whole_lines:
+            return "", _CUT_OFF
     _, thoughts_end, rest = completion.rpartition("</think>")
     text = rest if thoughts_end else completion
     if not thoughts_end and completion.lstrip().startswith("<think>"):
