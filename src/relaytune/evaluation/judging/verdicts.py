@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from relaytune.core.asking.replies import CUT_OFF, whole_lines
 from relaytune.core.records import FinishReason
 from relaytune.evaluation.judging.prompting import Side
 
@@ -13,7 +14,6 @@ Verdict = tuple[Side | None, str]
 Points = tuple[float | None, str]
 
 _MAX_REASON_CHARACTERS = 300
-_CUT_OFF = "cut off at max_tokens"
 _DECORATION = " \t*_`\"'.#>"
 
 
@@ -23,7 +23,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
     It must hold lines `Verdict: NAME` that all give one name, or be a name alone. Of a completion that was cut off the
     whole lines count: a judge that has given its verdict and then rambles on has given it.
     """
-    text, problem = _whole_text(completion, finish_reason)
+    text, problem = whole_lines(completion, finish_reason)
     if problem:
         return None, problem
     alone = text.strip(_DECORATION + "\n").lower()
@@ -31,7 +31,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
         return sides[alone], ""
     given = _after_colon(r"verdict", text)
     if not given:
-        return None, _CUT_OFF if finish_reason == "length" else "no verdict line"
+        return None, CUT_OFF if finish_reason == "length" else "no verdict line"
     unknown = [value for value in given if value not in sides]
     if unknown:
         return None, "the verdict is none of those allowed"
@@ -45,12 +45,12 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
 
 def read_points(completion: str, finish_reason: FinishReason | str, name: str, scale: int) -> Points:
     """The points for the answer that was called `name`: a line `Points for NAME: 2`."""
-    text, problem = _whole_text(completion, finish_reason)
+    text, problem = whole_lines(completion, finish_reason)
     if problem:
         return None, problem
     given = _after_colon(rf"points for {name}", text)
     if not given:
-        return None, _CUT_OFF if finish_reason == "length" else "no line with points"
+        return None, CUT_OFF if finish_reason == "length" else "no line with points"
     if len(given) > 1:
         return None, "several different points"
     number = re.fullmatch(rf"(\d+)(?: ?/ ?{scale}| out of {scale})?", given[0])
@@ -59,21 +59,6 @@ def read_points(completion: str, finish_reason: FinishReason | str, name: str, s
     if int(number[1]) > scale:
         return None, f"points above {scale}"
     return float(number[1]), re.sub(rf"\b{name}\b", "it", _reason(rf"points for {name}", text), flags=re.IGNORECASE)
-
-
-def _whole_text(completion: str, finish_reason: str) -> tuple[str, str]:
-    """The completion without its thoughts and without a last line that was cut off, or why it cannot be read."""
-    if finish_reason not in ("stop", "length"):
-        return "", f"ended by {finish_reason or 'nothing'}"
-    if finish_reason == "length":
-        completion, whole_lines, _ = completion.rpartition("\n")
-        if not whole_lines:
-            return "", _CUT_OFF
-    _, thoughts_end, rest = completion.rpartition("</think>")
-    text = rest if thoughts_end else completion
-    if not thoughts_end and completion.lstrip().startswith("<think>"):
-        return "", "thoughts without an end"
-    return (text, "") if text.strip() else ("", "empty")
 
 
 def _after_colon(key: str, text: str) -> list[str]:
