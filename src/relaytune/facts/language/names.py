@@ -65,6 +65,15 @@ def is_person(name: Name) -> bool:
     return re.match(r"[A-Za-z]+", name.text[:12]) is not None and name.text.split()[0].rstrip(".").lower() in _TITLES
 
 
+def sort_of(name: Name, text: str) -> str:
+    """What sort of thing a name is of: its own word ("Harbour Scholarship") or the one behind it in the text."""
+    if name.stems & _DEGREE_STEMS:
+        return "=programme"
+    behind = re.match(r"\s([a-z]+)", text[name.end :])
+    noun = stem(behind[1]) if behind and behind[1] not in STOPWORDS else ""
+    return noun if noun in _DEGREE_STEMS else name.head
+
+
 def parts(name: Name) -> tuple[Name, ...]:
     """The names that a list is made of ("Physics and Chemistry"); the name itself where it is no list."""
     pieces = re.split(r"\s(?:and|&)\s(?:the\s)?|\s(?:in|at|on|for|to)\s(?:the\s)?", name.text)

@@ -27,7 +27,8 @@ _DENYING_WORDS = {
     "forbidden": "allowed", "prohibited": "allowed", "prohibits": "allowed", "forbids": "allowed", "banned": "allowed",
     "barred": "allowed", "disallowed": "allowed", "ineligible": "eligible", "impossible": "possible", "unable": "able",
     "unavailable": "available", "invalid": "valid", "optional": "required", "voluntary": "required",
-    "unnecessary": "required", "exempt": "required", "exempted": "required", "waived": "required", "unlimited": "limited", "unpaid": "paid",
+    "unnecessary": "required", "exempt": "required", "exempted": "required", "waived": "required",
+    "unlimited": "limited", "unpaid": "paid",
     "inadmissible": "allowed", "unsuccessful": "successful", "unrestricted": "restricted", "unfurnished": "furnished",
     "irrevocable": "revocable", "nonrefundable": "refundable", "unlawful": "lawful", "illegal": "legal",
     "incomplete": "complete",
@@ -76,3 +77,13 @@ def clauses(sentence: str) -> tuple[str, ...]:
         start = mark.end()
     pieces.append(sentence[start:])
     return tuple(piece.strip() for piece in pieces if len(piece.split()) > 1)
+
+
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|could|may|must|will|would|shall|should)\b|n['’]t\b"
+)
+
+
+def is_fragment(text: str) -> bool:
+    """Whether a text is an answer of a few words and no sentence: "Delhi", "two letters of recommendation"."""
+    return len(text.split()) <= 6 and not _VERB.search(text)

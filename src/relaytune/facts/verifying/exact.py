@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relaytune.core.claims import Claim, ClaimKind, ClaimVerdict, Evidence, Passage, Support
-from relaytune.facts.language.names import Name, is_person, names, parts
-from relaytune.facts.language.polarity import EXCEPTION, affirmed_stems, clauses, denies, has_polarity
+from relaytune.facts.language.names import Name, is_person, names, parts, sort_of
+from relaytune.facts.language.polarity import EXCEPTION, affirmed_stems, clauses, denies, is_fragment
+from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.verifying.exact_lines import Fact, Line, claim_facts, lines_of, told_stems
@@ -27,6 +28,7 @@ BESIDE, IN_LINE, ABOVE, IN_PASSAGE = 1.0, 0.9, 0.85, 0.3
 OF_CONTEXT = 0.5  # a word of the question, against one of the claim
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
 SUPPORTS = 0.45
+SUPPORTS_ALONE = 0.25  # of a claim that is a bare value: all words are the question's
 CONTRADICTS = 0.62
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
@@ -54,13 +56,19 @@ class ExactVerifier:
         frequencies: Counter[str] = Counter()
         self._where: defaultdict[str, set[int]] = defaultdict(set)
         self._num_lines = 0
+        sorts: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
         for passage in passages:
             lines = self._lines_of(passage)
             for line in lines:
                 frequencies.update(line.stems)
                 for stem in line.all_stems:
                     self._where[stem].add(self._num_lines)
+                for name in (*line.names, *line.heading_names):
+                    if len(name.stems) > 1:
+                        sorts[sort_of(name, line.text)].add(name.stems)
                 self._num_lines += 1
+        # what the sources know several of: scholarships, offices, programmes
+        self._sorts = {sort for sort, of_sort in sorts.items() if len(of_sort) > 1}
         self._rarity = {stem: math.log(1 + self._num_lines / count) for stem, count in frequencies.items()}
         self._rarity_unseen = 0.6 * math.log(1 + self._num_lines)
 
@@ -81,7 +89,7 @@ class ExactVerifier:
     # --- values
 
     def _of_value(self, claim: Claim, fact: Fact, lines: Sequence[Line]) -> ClaimVerdict | None:
-        if _hypothetical(claim, fact):
+        if _repeats_question(claim, fact):
             return None
         weights = self._weights(claim, fact)
         candidates = sorted(
@@ -98,7 +106,9 @@ class ExactVerifier:
             return ClaimVerdict("not_found", NAME, f"no source found says {value!r} or another such value", kind=kind)
         best = candidates[0].score
         for one in candidates:
-            if one.agrees and one.score >= max(SUPPORTS, best - NEAR_BEST):
+            if one.agrees and one.score >= max(
+                SUPPORTS if told_stems(claim.text) else SUPPORTS_ALONE, best - NEAR_BEST
+            ):
                 return _verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
         if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
             return ClaimVerdict("not_found", NAME, f"the sources say {value!r}, but not clearly of this", kind=kind)
@@ -165,11 +175,12 @@ class ExactVerifier:
     def _of_names(self, claim: Claim, lines: Sequence[Line]) -> list[ClaimVerdict]:
         found = []
         for name in names(claim.text):
-            if claim.part == "answer" and (line := self._line_naming_another(claim, name, lines)):
+            asked = name.stems <= content_stems(claim.context)
+            if claim.part == "answer" and not asked and (line := self._line_naming_another(claim, name, lines)):
                 other = next(other for other in line.names if _same_sort(name, other))
                 reason = f"the source names {other.text}, the answer {name.text}"
                 found.append(_verdict("contradicted", reason, line, "name"))
-            elif not self._known(name):
+            elif not self._known(name) and (claim.part == "answer" or sort_of(name, claim.text) in self._sorts):
                 found.append(ClaimVerdict("not_found", NAME, f"no source knows {name.text!r}", kind="name"))
         return found
 
@@ -193,15 +204,32 @@ class ExactVerifier:
 
     def _of_words(self, claim: Claim, lines: Sequence[Line], of_values: Sequence[ClaimVerdict]) -> ClaimVerdict | None:
         """What a line says in the claim's own words, or with a denial more or less."""
+        if fragment := self._of_fragment(claim, lines):
+            return fragment
+        supported: list[ClaimVerdict | None] = []
         for clause in clauses(claim.text):
             stems = affirmed_stems(clause)
-            if len(stems) < 2 or (values(clause) and not has_polarity(clause)):
+            if len(stems) < 2:
                 continue
-            for line in lines:
-                for other in clauses(line.text):
-                    verdict = self._of_clauses(claim, clause, stems, line, other)
-                    if verdict and (verdict.support == "contradicted" or not of_values):
-                        return verdict
+            said = [
+                self._of_clauses(claim, clause, stems, line, other) for line in lines for other in clauses(line.text)
+            ]
+            for verdict in said:
+                if verdict and verdict.support == "contradicted":
+                    return verdict
+            supported.append(next((verdict for verdict in said if verdict), None))
+        return supported[0] if supported and all(supported) and not of_values else None
+
+    def _of_fragment(self, claim: Claim, lines: Sequence[Line]) -> ClaimVerdict | None:
+        """Whether a line that speaks of the question holds an answer of a few words."""
+        stems = content_stems(claim.text)
+        if not stems or claim.part == "question" or not is_fragment(claim.text):
+            return None
+        weights = self._weights(claim)
+        about = frozenset(weights) - stems
+        for line in lines:
+            if stems <= line.stems and self._share(about, line.all_stems | line.elsewhere) >= SUPPORTS:
+                return _verdict("supported", "the source has these words where it speaks of the question", line, "name")
         return None
 
     def _of_clauses(
@@ -215,6 +243,8 @@ class ExactVerifier:
         ):
             return None
         if denies(clause) == denies(other):
+            if not stems <= said | line.around:
+                return None
             return _verdict("supported", "the source says so in the same words", line, "statement")
         told = stems | content_stems(claim.context) | content_stems(claim.text)
         if self._share(said, told) < SAME_WORDS or EXCEPTION.search(line.text) or EXCEPTION.search(clause):
@@ -238,11 +268,11 @@ class ExactVerifier:
         return self._lines[passage.id]
 
 
-def _hypothetical(claim: Claim, fact: Fact) -> bool:
-    """Whether a value is what the asker said of themselves ("with your score of 6.0")."""
-    before = claim.text[max(0, fact.value.start - 40) : fact.value.start].lower()
-    own = any(word in before for word in ("your ", "you have", "you've", "with a", "if ", "with an"))
-    return own and any(agree(fact.value, value) for value in values(claim.context) if comparable(fact.value, value))
+def _repeats_question(claim: Claim, fact: Fact) -> bool:
+    """Whether an answer only takes up a value of its question ("with your 6.0"), and was not asked about it ("is it 6.0")."""
+    if claim.part == "question" or asks_whether(claim.context):
+        return False
+    return any(agree(fact.value, value) for value in values(claim.context) if comparable(fact.value, value))
 
 
 def _same_sort(name: Name, other: Name) -> bool:
