@@ -34,11 +34,11 @@ class Value:
 
 
 def comparable(first: Value, second: Value) -> bool:
-    """Whether two values measure the same thing in the same unit."""
+    """Whether two values measure the same thing in the same unit. What a bare number counts its text does not tell."""
     if first.measure != second.measure:
         return False
     if first.measure == "count":
-        return bool(first.nouns & second.nouns) or not (first.nouns or second.nouns)
+        return bool(first.nouns & second.nouns) or not first.nouns or not second.nouns
     if first.measure == "code":
         return bool(first.nouns & second.nouns)
     return True
@@ -148,6 +148,8 @@ def _numbered(_: str, match: re.Match[str]) -> Value:
 
 
 def _ordinal(text: str, match: re.Match[str]) -> Value | None:
+    if match[0].lower() == "first":
+        return None  # mostly "at first", "the first-year students"
     number = _ORDINALS.index(match["word"].lower()) + 1 if match["word"] else int(match["number"])
     nouns = _nouns_behind(text, match.end())
     if not nouns:
@@ -317,6 +319,8 @@ def _test_near(text: str, start: int, end: int) -> str:
 def _nouns_behind(text: str, end: int) -> frozenset[str]:
     """Stems of up to three words behind a number, as far as nothing of grammar comes between."""
     nouns: list[str] = []
+    of = re.match(r" of (?:the|these|those|all|its|your|our)(?: the)?(?= )", text[end : end + 20])
+    end += of.end() if of else 0
     last = 0
     for found in re.finditer(r"\s?[\s-]([^\W\d_][\w'-]*)", text[end : end + 60]):
         if found.start() != last or found[1].lower() in STOPWORDS:
@@ -356,7 +360,8 @@ def _bound(text: str, start: int, end: int) -> Bound:
 
 def _date(text: str, match: re.Match[str]) -> Value | None:
     date = read_date(text, match)
-    return None if date is None else Value("date", "date", match.start(), match.end(), match[0], date=date)
+    measure = "date" if date is None or date.until_year is None else "academic year"
+    return None if date is None else Value("date", measure, match.start(), match.end(), match[0], date=date)
 
 
 def _time(_: str, match: re.Match[str]) -> Value | None:
