@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from relaytune.core.asking.quoting import Quoted, quote
 from relaytune.core.files import canonical_json
 from relaytune.core.records import Message
-from relaytune.evaluation.judging.quoting import Quoted, quote
 
 Side = Literal["first", "second", "tie"]
 
