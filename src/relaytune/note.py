@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from relaytune.audit_text import gate_sentence, rate_sentence
+from relaytune.core.audit import AuditResult
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult, Verdict
@@ -22,8 +24,13 @@ from relaytune.weaknesses import weaknesses_of
 QUIET_GROUPS = ("style", "forgetting")  # in the table, but their differences stand in evaluation.json only
 
 
-def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe) -> str:
-    """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk."""
+def verdict_markdown(
+    verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe, audited: AuditResult | None = None
+) -> str:
+    """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk.
+
+    `audited` is what the audit of the training answers found.
+    """
     weaknesses = set(weaknesses_of(evaluation))  # these are named with the evaluation
     risks = [risk for risk in verdict.remaining_risks if risk not in weaknesses]
     sections = [f"# {recipe.name}: {verdict.outcome}", verdict.reason]
@@ -42,12 +49,19 @@ def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Rec
         sections += [f"## {heading}, most telling first", _ranked(verdict.diagnoses)]
     sections += [
         *_evaluation_sections(evaluation, recipe.data.generator),
+        *_training_answers(recipe, audited),
         "## Remaining risk" if risks else "",
         _list(risks),
         "## The rule's record",
         _record(verdict),
     ]
     return _joined(sections)
+
+
+def _training_answers(recipe: Recipe, audited: AuditResult | None) -> Iterator[str]:
+    if audited is not None and recipe.data.facts is not None:
+        yield "## The training answers"
+        yield _list([rate_sentence(audited), gate_sentence(recipe.data.facts, audited.gate)])
 
 
 def evaluation_markdown(evaluation: EvaluationResult, generator: str | None = None) -> str:

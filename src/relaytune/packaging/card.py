@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from relaytune.audit_text import gate_sentence, rate_sentence
+from relaytune.core.audit import AuditResult
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
 from relaytune.evidence import say_comparison, say_overlap
@@ -32,6 +34,7 @@ def model_card(
     evaluation: EvaluationResult,
     verdict: Verdict,
     data: Mapping[str, SplitFacts],
+    audited: AuditResult | None = None,
 ) -> str:
     """README.md in Markdown, with the front matter that model hubs read."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -61,6 +64,7 @@ def model_card(
         overlaps=[name for name, metric in evaluation.metrics.items() if metric.group == "overlap"],
         overlap=say_overlap(recipe.data.generator),
         judged=_judged(evaluation),
+        audited=_audited(recipe, audited),
         forgotten=[
             f"{row.metric}: {say_comparison(evaluation, row)}"
             for row in evaluation.comparisons
@@ -78,6 +82,13 @@ def _judged(evaluation: EvaluationResult) -> list[str]:
         + (f"no verdict: {said.refused}" if said.refused else say_win_loss(said.result))
         for said in summaries
     ]
+
+
+def _audited(recipe: Recipe, audited: AuditResult | None) -> list[str]:
+    """What the audit found in the training answers, and what became of it."""
+    if audited is None or recipe.data.facts is None:
+        return []
+    return [rate_sentence(audited), gate_sentence(recipe.data.facts, audited.gate), *audited.stamps]
 
 
 def _front_matter(recipe: Recipe) -> str:

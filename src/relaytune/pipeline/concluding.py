@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from relaytune.core.audit import AuditResult
 from relaytune.core.files import read_json, write_text
 from relaytune.core.lineage import read_metrics
 from relaytune.core.records import Finding, read_examples
@@ -22,7 +23,7 @@ from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import refuse_outdated
 
-EVIDENCE = ("check", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
+EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
 
 
 def decide_stage(job: Job) -> Verdict:
@@ -32,6 +33,8 @@ def decide_stage(job: Job) -> Verdict:
         RunError: training or evaluation is missing, or out of date.
     """
     evidence = inputs(job, "training result", "evaluation result", "training rows")
+    if job.recipe.data.facts:
+        evidence |= inputs(job, "audit result")
     refuse_outdated(job, *EVIDENCE)
     store_rule(job)
     stage = job.stage("decide", {**evidence, **inputs(job, "rule", "rule history", "recipe")})
@@ -65,7 +68,8 @@ def _decide(job: Job) -> Sequence[Path]:
         )
         verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))
     write_result(run.verdict, verdict)
-    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe))
+    audited = read_result(run.audit_result, AuditResult) if job.recipe.data.facts else None
+    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe, audited))
     return [run.verdict, run.verdict_text]
 
 
