@@ -12,6 +12,7 @@ from relaytune.core.statistics.detectable import (
 from relaytune.core.statistics.means import mean_interval
 from relaytune.core.statistics.paired_test import holm, mcnemar_exact, paired_test
 from relaytune.core.statistics.shares import (
+    independent_difference_interval,
     paired_difference_interval,
     paired_share_interval,
     preference_interval,
@@ -25,6 +26,7 @@ __all__ = [
     "CorrectedMean",
     "correct_by_human_labels",
     "holm",
+    "independent_difference_interval",
     "mcnemar_exact",
     "mean_interval",
     "measure_agreement",
