@@ -3,9 +3,10 @@
     python benchmarks/method_or_data_errors.py --trials 2000
 
 Each trial draws, for both strata, whether base and tuned err on every prompt: base with a rate of its own, tuned as
-base but for prompts that it breaks (base right, tuned wrong, by `harm`) and mends (base wrong, tuned right, by `mended`).
-With `prompts a case` of three, three prompts have the same neighbours and are alike in everything, the worst case.
-Printed are how often each finding is shown, and how often the 95% interval of the interaction covers the true one.
+base but for prompts that it breaks (base right, tuned wrong, by `harm`) and mends (base wrong, tuned right, by
+`mended`). With `prompts a case` of three, three prompts have the same neighbours and are alike in everything, the
+worst case. Printed are how often each finding is shown, and how often the 95% interval of the
+interaction covers the true one.
 """
 
 from __future__ import annotations

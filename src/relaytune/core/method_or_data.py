@@ -17,7 +17,7 @@ Level = Literal["established", "indicative", "exploratory"]
 
 
 @dataclass(frozen=True)
-class Stratum:
+class StratumResult:
     """Factual errors of base and tuned on the held-out prompts of one stratum; difference is tuned less base.
 
     A case is what counts as independent: prompts whose place rests on the same training rows are one.
@@ -50,8 +50,8 @@ class MethodOrData:
     finding: Finding
     level: Level
     conclusion: str  # in words, with its reasons
-    right: Stratum | None  # None where no prompt belongs to it
-    wrong: Stratum | None
+    right: StratumResult | None  # None where no prompt belongs to it
+    wrong: StratumResult | None
     # difference in `wrong` less difference in `right`, 95%; None without both
     interaction: float | None
     interaction_interval: Interval

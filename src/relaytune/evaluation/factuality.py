@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from relaytune.core.claims import CheckedAnswer, ClaimVerdict, Statement
+from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.criteria import Criteria
 from relaytune.core.metrics import FACT_METRICS
 from relaytune.core.records import Example, Generation, Message, Score
@@ -83,7 +83,7 @@ def _scores(
 def _values(answer: CheckedAnswer) -> dict[str, tuple[float, str]]:
     contradicted = [claim for claim in answer.claims if claim.support == "contradicted"]
     why_false = "; ".join(claim.verdicts[0].reason for claim in contradicted) or "builds on a false premise"
-    not_found = [claim.claim.text for claim in answer.claims if claim.support == "not_found"]
+    not_found = [claim.claim.text for claim in answer.claims if claim.verdicts and claim.support == "not_found"]
     why = {
         "false": why_false,
         "doubtful": f"no source says: {'; '.join(not_found)}",
@@ -107,10 +107,10 @@ def _wrong_claims(answer: CheckedAnswer, question: str) -> list[WrongClaim]:
         return []
     contradicted = [checked for checked in answer.claims if checked.support == "contradicted"]
     # a premise may be false because no source knows of it
-    premises = [checked for checked in answer.claims if checked.claim.part == "question"]
+    premises = [checked for checked in answer.claims if checked.claim.part == "question" and checked.verdicts]
     wrong = []
     for checked in contradicted or premises:
-        verdict = checked.verdicts[0] if checked.verdicts else ClaimVerdict("not_found", "", "no source knows of it")
+        verdict = checked.verdicts[0]
         quotation, citation = "", ""
         if verdict.evidence:
             evidence = verdict.evidence[0]

@@ -104,7 +104,7 @@ def contender_lines(result: EvaluationResult) -> list[str]:
         shown = [
             f"{metric.name} {say_estimate(found)}"
             for metric in result.metrics.values()
-            if metric.group in ("judgement", "format", "judge", "overlap")
+            if metric.group in ("judgement", "facts", "format", "judge", "overlap")
             and (found := contender.estimates.get(metric.name)) is not None
         ]
         cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""

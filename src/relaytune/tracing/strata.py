@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relaytune.core.claims import AnswerVerdict
-from relaytune.core.method_or_data import Finding, Level, MethodOrData, Stratum, StratumName
+from relaytune.core.method_or_data import Finding, Level, MethodOrData, StratumName, StratumResult
 from relaytune.core.results import Estimate, Interval
 from relaytune.core.statistics import (
     independent_difference_interval,
@@ -99,7 +99,9 @@ def method_or_data(rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerd
     )
 
 
-def _stratum(name: StratumName, rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerdict]) -> Stratum | None:
+def _stratum(
+    name: StratumName, rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerdict]
+) -> StratumResult | None:
     if not rows:
         return None
     base, tuned = [row.base or 0.0 for row in rows], [row.tuned or 0.0 for row in rows]
@@ -107,7 +109,7 @@ def _stratum(name: StratumName, rows: Sequence[HeldOutRow], verified: Mapping[st
     cases = cases_of(rows)
     base_right = len({case for case, error in zip(cases, base, strict=True) if error == 0})
     base_rate = _estimate(base, cases)
-    return Stratum(
+    return StratumResult(
         name,
         num_prompts=len({row.prompt for row in rows}),
         num_cases=len(set(cases)),
@@ -146,17 +148,17 @@ def _estimate(errors: Sequence[float], cases: Sequence[int]) -> Estimate:
     return Estimate(sum(errors) / len(errors), low, high, len(errors), 0, round(sum(errors)))
 
 
-def _harm(stratum: Stratum) -> tuple[float, Interval]:
+def _harm(stratum: StratumResult) -> tuple[float, Interval]:
     return stratum.difference, stratum.interval
 
 
-def _errors_of_tuned(stratum: Stratum) -> tuple[float, Interval]:
+def _errors_of_tuned(stratum: StratumResult) -> tuple[float, Interval]:
     low, high = stratum.tuned.low, stratum.tuned.high
     return stratum.tuned.value or 0.0, None if low is None or high is None else (low, high)
 
 
 def _contrast(
-    right: Stratum | None, wrong: Stratum | None, of: Callable[[Stratum], tuple[float, Interval]]
+    right: StratumResult | None, wrong: StratumResult | None, of: Callable[[StratumResult], tuple[float, Interval]]
 ) -> tuple[float | None, Interval]:
     """wrong - right, with its interval."""
     if right is None or wrong is None:
@@ -168,14 +170,14 @@ def _contrast(
     return in_wrong - in_right, interval
 
 
-def _finding(right: Stratum | None, wrong: Stratum | None, interaction: Interval) -> Finding:
+def _finding(right: StratumResult | None, wrong: StratumResult | None, interaction: Interval) -> Finding:
     if right is not None and right.worse:
         return "method_or_both"
     more_in_wrong = interaction is not None and interaction[0] > 0
     return "data" if wrong is not None and wrong.worse and more_in_wrong else "nothing"
 
 
-def _level(finding: Finding, right: Stratum | None, wrong: Stratum | None) -> Level:
+def _level(finding: Finding, right: StratumResult | None, wrong: StratumResult | None) -> Level:
     rests_on = [right] if finding == "method_or_both" else [right, wrong]
     prompts = min(stratum.num_prompts if stratum else 0 for stratum in rests_on)
     return "established" if prompts >= ESTABLISHED else "indicative" if prompts >= INDICATIVE else "exploratory"
@@ -187,8 +189,8 @@ def _level(finding: Finding, right: Stratum | None, wrong: Stratum | None) -> Le
 def _conclusion(
     finding: Finding,
     level: Level,
-    right: Stratum | None,
-    wrong: Stratum | None,
+    right: StratumResult | None,
+    wrong: StratumResult | None,
     interaction: tuple[float | None, Interval],
     tuned_contrast: tuple[float | None, Interval],
 ) -> str:
@@ -206,7 +208,7 @@ def _conclusion(
     return said + _without_room(right, wrong, tuned_contrast)
 
 
-def _why_data(right: Stratum | None, interaction: tuple[float | None, Interval]) -> str:
+def _why_data(right: StratumResult | None, interaction: tuple[float | None, Interval]) -> str:
     assert right is not None
     assert right.interval is not None  # without it there is no interaction, and no finding
     most = right.interval[1]
@@ -221,7 +223,7 @@ def _why_data(right: Stratum | None, interaction: tuple[float | None, Interval])
     )
 
 
-def _why_method(wrong: Stratum | None, interaction: tuple[float | None, Interval]) -> str:
+def _why_method(wrong: StratumResult | None, interaction: tuple[float | None, Interval]) -> str:
     said = "tuned errs more than base even where the training rows around the question are verified right"
     if wrong is None:
         return f"{said}; there is no question whose rows are verified wrong"
@@ -231,7 +233,9 @@ def _why_method(wrong: Stratum | None, interaction: tuple[float | None, Interval
     return f"{said}; that it does more harm where they are wrong is not shown"
 
 
-def _why_nothing(right: Stratum | None, wrong: Stratum | None, interaction: tuple[float | None, Interval]) -> str:
+def _why_nothing(
+    right: StratumResult | None, wrong: StratumResult | None, interaction: tuple[float | None, Interval]
+) -> str:
     if wrong is not None and wrong.worse:
         between = (
             f"the difference to where they are right is {_with_interval(interaction)}"
@@ -247,7 +251,9 @@ def _why_nothing(right: Stratum | None, wrong: Stratum | None, interaction: tupl
     return "in no stratum is tuned shown to err more than base"
 
 
-def _without_room(right: Stratum | None, wrong: Stratum | None, tuned_contrast: tuple[float | None, Interval]) -> str:
+def _without_room(
+    right: StratumResult | None, wrong: StratumResult | None, tuned_contrast: tuple[float | None, Interval]
+) -> str:
     full = [stratum for stratum in (right, wrong) if stratum is not None and not stratum.can_show_worse]
     if not full:
         return ""
