@@ -329,8 +329,7 @@ class WrongClaim:
 class FactsResult:
     """What holding the answers against the sources found, beside the estimates and comparisons."""
 
-    verifiers: tuple[str, ...]
-    num_passages: int
+    verifiers: tuple[str, ...]  # who gave verdicts
     contender: str  # whose wrong claims stand here: the first in order; those of all stand in facts.jsonl
     wrong_claims: tuple[WrongClaim, ...]
 

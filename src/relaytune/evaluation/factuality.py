@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from relaytune.core.claims import CheckedAnswer, Statement
+from relaytune.core.claims import CheckedAnswer, ClaimVerdict
 from relaytune.core.criteria import Criteria
 from relaytune.core.metrics import FACT_METRICS
-from relaytune.core.records import Example, Generation, Message, Score
+from relaytune.core.records import Example, Generation, Score, question_of
 from relaytune.core.results import FactsResult, WrongClaim
 from relaytune.core.sections import in_order
 from relaytune.evaluation.measuring import CUT_OFF
@@ -16,26 +16,7 @@ from relaytune.evaluation.scoring import NO_ANSWER
 from relaytune.evaluation.summary import Evidence
 
 
-@dataclass(frozen=True)
-class CheckedContenders:
-    """Every contender's answers, held against the same sources by the same verifiers."""
-
-    verifiers: tuple[str, ...]
-    num_passages: int
-    answers: Mapping[str, Sequence[CheckedAnswer]]  # contender → its answers
-
-
-def statements(generations: Sequence[Generation]) -> list[Statement]:
-    """What is checked of each answer: the last thing that was asked, and the answer to it."""
-    return [Statement(answer.id, question_asked(answer.messages), answer.completion) for answer in generations]
-
-
-def question_asked(messages: Sequence[Message]) -> str:
-    """The last turn that is the user's; empty where there is none."""
-    return next((turn["content"] for turn in reversed(messages) if turn["role"] == "user"), "")
-
-
-def with_facts(criteria: Criteria, evidence: Evidence, checked: CheckedContenders) -> Evidence:
+def with_facts(criteria: Criteria, evidence: Evidence, checked: Mapping[str, Sequence[CheckedAnswer]]) -> Evidence:
     """The evidence with a score of every fact metric for every answer, and what the sources say of the first contender.
 
     An answer that claims nothing that can be checked is no error (0) and not verified (0); `unchecked` counts it, so
@@ -44,19 +25,27 @@ def with_facts(criteria: Criteria, evidence: Evidence, checked: CheckedContender
     scores = [
         score
         for contender, generations in evidence.generations.items()
-        for score in _scores(criteria, evidence.held_out, generations, checked.answers[contender], contender)
+        for score in _scores(criteria, evidence.held_out, generations, checked[contender], contender)
     ]
     first = in_order(evidence.generations)[0]
-    asked = {answer.id: question_asked(answer.messages) for answer in evidence.generations[first]}
-    wrong = tuple(claim for answer in checked.answers[first] for claim in _wrong_claims(answer, asked[answer.id]))
-    facts = FactsResult(checked.verifiers, checked.num_passages, first, wrong)
+    asked = {row.id: question_of(row) for row in evidence.held_out}
+    wrong = tuple(claim for answer in checked[first] for claim in _wrong_claims(answer, asked[answer.id]))
+    verifiers = tuple(sorted({verdict.verifier for verdict in _verdicts(checked)}))
+    facts = FactsResult(verifiers, first, wrong)
     note = (
-        f"held against {checked.num_passages} passages by {', '.join(checked.verifiers)}; an answer that claims "
-        "nothing that can be checked counts as no error, and under unchecked"
+        f"held against the sources by {', '.join(verifiers) or 'verifiers that could tell of no claim'}; an answer that "
+        "claims nothing that can be checked counts as no error, and under unchecked"
     )
     return replace(
         evidence, scores=[*evidence.scores, *scores], facts=facts, notes={**evidence.notes, "factual_errors": note}
     )
+
+
+def _verdicts(checked: Mapping[str, Sequence[CheckedAnswer]]) -> Iterator[ClaimVerdict]:
+    for answers in checked.values():
+        for answer in answers:
+            for claim in answer.claims:
+                yield from claim.verdicts
 
 
 def _scores(
