@@ -12,9 +12,9 @@ from relaytune.core.encoder import DEFAULT_FINGERPRINT, Encoder, default_encoder
 from relaytune.core.facts import Facts
 from relaytune.core.files import read_jsonl, sha256_of_value
 from relaytune.core.metrics import FACTUAL_ERRORS
-from relaytune.core.records import read_examples, read_generations
+from relaytune.core.records import question_of, read_examples, read_generations
 from relaytune.core.results import write_result
-from relaytune.pipeline.auditing import make_verifiers, question_of
+from relaytune.pipeline.auditing import make_verifiers
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import contenders_answered
@@ -62,9 +62,7 @@ def method_or_data_stage(job: Job) -> None:
         job.screen.say(f"Method or data: not tested, {why_not}")
         return
     made_from = inputs(job, "training rows", "held-out rows", "audited answers", "scores")
-    job.make(
-        job.stage("method_or_data", {**made_from, "encoder": DEFAULT_FINGERPRINT}), lambda: _method_or_data(job)
-    )
+    job.make(job.stage("method_or_data", {**made_from, "encoder": DEFAULT_FINGERPRINT}), lambda: _method_or_data(job))
 
 
 def _untested_because(job: Job) -> str:
@@ -85,14 +83,16 @@ def _method_or_data(job: Job) -> Sequence[Path]:
     from relaytune.tracing.strata import HeldOutRow, method_or_data
 
     held_out, encoder = read_examples(job.run.held_out), Encoder.load(tell=job.screen.say)
-    # a row that stands twice is one and the same
-    train = list({row.id: Statement(row.id, question_of(row), row.completion) for row in read_examples(job.run.train)}.values())
+    by_id = {row.id: row for row in read_examples(job.run.train)}
+    train = [Statement(row.id, question_of(row), row.completion) for row in by_id.values()]
     job.screen.say(f"Nearest training rows of {len(held_out)} held-out prompts, by {encoder.name}")
     questions = [question_of(row) for row in held_out]
     neighbours = nearest_rows(encoder.embed(questions), encoder.embed([row.question for row in train]), train)
     errs = {name: _errors(job, name) for name in SIDES}
     rows = [
-        HeldOutRow(row.id, sha256_of_value(list(row.messages)), tuple(nearest), *(errs[name].get(row.id) for name in SIDES))
+        HeldOutRow(
+            row.id, sha256_of_value(list(row.messages)), tuple(nearest), errs["base"][row.id], errs["tuned"][row.id]
+        )
         for row, nearest in zip(held_out, neighbours, strict=True)
     ]
     verified = {answer.id: answer.verdict for answer in read_catalog(job.run.audit)}
