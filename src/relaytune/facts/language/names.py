@@ -30,7 +30,7 @@ _DEGREE = re.compile(
 _DEGREE_WORD = re.compile(
     r"(?:Master|Bachelor|Doctor|Minor|Major|Degree|Diploma|Certificate|Ph\.?D|[MB]\.?(?:Sc|Eng|Ed|A)\b|LL\.?[MB])"
 )
-_DEGREE_STEMS = frozenset({"=master", "=bachelor", "=doctorate", "ma", "ba", "meng", "beng", "degre", "=programme"})
+DEGREE_STEMS = frozenset({"=master", "=bachelor", "=doctorate", "ma", "ba", "meng", "beng", "degre", "=programme"})
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,15 @@ def names(text: str) -> tuple[Name, ...]:
 def is_person(name: Name) -> bool:
     """Whether a name begins with a title."""
     return re.match(r"[A-Za-z]+", name.text[:12]) is not None and name.text.split()[0].rstrip(".").lower() in _TITLES
+
+
+def sort_of(name: Name, text: str) -> str:
+    """What sort of thing a name is of: its own word ("Harbour Scholarship") or the one behind it in the text."""
+    if name.stems & DEGREE_STEMS:
+        return "=programme"
+    behind = re.match(r"\s([a-z]+)", text[name.end :])
+    noun = stem(behind[1]) if behind and behind[1] not in STOPWORDS else ""
+    return noun if noun in DEGREE_STEMS else name.head
 
 
 def parts(name: Name) -> tuple[Name, ...]:
@@ -108,7 +117,7 @@ def _name(text: str, phrase: list[re.Match[str]]) -> Name | None:
 def _made(words: str, start: int) -> Name | None:
     bare = _DEGREE.sub(lambda found: found[0].split()[0], words)
     stems = frozenset(one for one in content_stems(bare) if one not in _TITLES)
-    distinguishing = stems - _DEGREE_STEMS
+    distinguishing = stems - DEGREE_STEMS
     plain = [word for word in re.findall(r"[^\W\d_]+", bare) if word[0].isupper()]
     if not distinguishing or all(word.lower() in _NO_NAMES for word in plain) or not plain:
         return None

@@ -148,6 +148,8 @@ def _numbered(_: str, match: re.Match[str]) -> Value:
 
 
 def _ordinal(text: str, match: re.Match[str]) -> Value | None:
+    if match[0].lower() == "first":
+        return None  # mostly "at first", "the first-year students"
     number = _ORDINALS.index(match["word"].lower()) + 1 if match["word"] else int(match["number"])
     nouns = _nouns_behind(text, match.end())
     if not nouns:
@@ -356,7 +358,8 @@ def _bound(text: str, start: int, end: int) -> Bound:
 
 def _date(text: str, match: re.Match[str]) -> Value | None:
     date = read_date(text, match)
-    return None if date is None else Value("date", "date", match.start(), match.end(), match[0], date=date)
+    measure = "date" if date is None or date.until_year is None else "academic year"
+    return None if date is None else Value("date", measure, match.start(), match.end(), match[0], date=date)
 
 
 def _time(_: str, match: re.Match[str]) -> Value | None:

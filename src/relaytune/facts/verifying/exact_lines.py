@@ -18,10 +18,12 @@ _SEGMENT_END = re.compile(r"[;()|]|,\s|:\s|\s[–—]\s|\s(?:and|or|but|while|wh
 # what the word before a date makes of it
 _UNTIL = r"\b(?:by|until|till|before|no later than|not later than|latest|deadline\w*:?|clos\w+(?: on)?|up to|to)|[-–]"
 _FROM = r"\b(?:from|starting|as of|open\w*(?: on)?|beg[ia]n\w*(?: on)?|start\w*(?: on)?|since|after)"
-_ROLES = (
+_ROLE_OF = (
     (re.compile(rf"(?:{_UNTIL})\s*(?:the\s(?:end of\s)?)?$", re.IGNORECASE), "=deadline"),
     (re.compile(rf"{_FROM}\s*(?:the\s)?$", re.IGNORECASE), "=begin"),
 )
+
+ROLES = frozenset(role for _, role in _ROLE_OF)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Line:
     passage: Passage
     text: str  # verbatim
     stems: frozenset[str]
-    around: frozenset[str]  # of headings, document, the line that introduces a list, the sentence before
+    above: frozenset[str]  # of headings, document, the line that introduces a list
+    around: frozenset[str]  # of these, and of the sentence before
     elsewhere: frozenset[str]  # of the whole passage
     facts: tuple[Fact, ...]
     names: tuple[Name, ...]
@@ -70,7 +73,7 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
         if cells:
             close |= content_stems(text[cells[0][0] : cells[0][1]])
         if value.kind == "date":
-            close |= {role for pattern, role in _ROLES if pattern.search(text[: value.start])}
+            close |= {role for pattern, role in _ROLE_OF if pattern.search(text[: value.start])}
         found.append(Fact(value, frozenset(close)))
     return tuple(found)
 
@@ -102,7 +105,8 @@ def lines_of(passage: Passage) -> Iterator[Line]:
             yield Line(
                 passage,
                 block,
-                content_stems(block),
+                told_stems(block),
+                above | lead,
                 above | lead,
                 everything,
                 facts(block, cells),
@@ -115,7 +119,17 @@ def lines_of(passage: Passage) -> Iterator[Line]:
             stems = told_stems(text)
             # a sentence that has no name of its own speaks of what the one before named
             near = before if not names(text) else frozenset()
-            yield Line(passage, text, stems, above | lead | near, everything, facts(text), names(text), heading_names)
+            yield Line(
+                passage,
+                text,
+                stems,
+                above | lead,
+                above | lead | near,
+                everything,
+                facts(text),
+                names(text),
+                heading_names,
+            )
             before = stems
         lead = content_stems(block) if block.rstrip().endswith(":") else lead
 
