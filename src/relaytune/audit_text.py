@@ -24,18 +24,13 @@ def say_rate(rate: RateInterval) -> str:
     return f"{100 * rate.share:.1f}% (95%: {100 * rate.low:.1f} to {100 * rate.high:.1f}%)"
 
 
-def sentence(phrase: str) -> str:
-    """A phrase with a capital and a full stop."""
-    return f"{phrase[0].upper()}{phrase[1:]}."
-
-
 def rate_sentence(result: AuditResult) -> str:
     """The two severities in one sentence, for the verdict and the card, without its full stop."""
     false, inclusive = result.rates["clearly_false"], result.rates["inclusive"]
     by = ", ".join(result.verifiers) + (" and people" if result.people and result.people.num_labelled else "")
     corrected = " (corrected by people's labels)" if false.corrected else ""
     return (
-        f"of the training answers, {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
+        f"Of the training answers {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
         f"doubtful{corrected}, told from {result.num_audited} of {result.num_rows} rows, held against "
         f"{result.num_documents} documents by {by}"
     )
@@ -48,7 +43,7 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
     if facts.on_contradiction == "drop":
         rows = "1 row" if len(gate.dropped) == 1 else f"{len(gate.dropped)} rows"
         return (
-            f"{rows} that the sources contradict were dropped{out}; {words}: {say_rate(gate.before)} before, "
+            f"{rows} that the sources contradict dropped{out}; {words}: {say_rate(gate.before)} before, "
             f"{say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
         )
     return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
@@ -121,7 +116,7 @@ def fault_table(result: AuditResult) -> list[str]:
     return ["Kinds of faults (answers):", *(f"  {kind:12} {count:5}" for kind, count in result.faults.items())]
 
 
-def examples(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
+def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
     """False answers, worst first: those with most contradicted claims; of false premises apart."""
     return sorted(
         (one for one in answers if one.verdict == "false"),
@@ -182,7 +177,7 @@ def next_step(result: AuditResult, facts: Facts, command: str) -> str:
 def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:
     """Everything that `relaytune audit` prints."""
     lines = ["", *audit_lines(result), *fault_table(result)]
-    worst = examples(answers)
+    worst = worst_first(answers)
     groups = (
         ("Contradicted by the sources, the worst first:", [one for one in worst if not one.checked.false_premise]),
         ("On a false premise:", [one for one in answers if one.checked.false_premise]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of, sentence
+from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of
 from relaytune.core.audit import AuditResult
 from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
@@ -108,7 +108,7 @@ def _audit(job: Job) -> Sequence[Path]:
     rows, plan = sample_rows(facts, population)
     job.screen.say(plan)
     sources = read_sources(folder / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts)
+    verifiers = make_verifiers(job, facts, sources)
     witnesses = Witnesses(
         tuple(verifier.name for verifier in verifiers),
         len({passage.document for passage in sources.passages}),
@@ -128,16 +128,15 @@ def _audit(job: Job) -> Sequence[Path]:
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
-    job.screen.say(sentence(rate_sentence(result)))
+    job.screen.say(f"{rate_sentence(result)}.")
     return [run.audit, run.audit_result]
 
 
-def make_verifiers(job: Job, facts: Facts) -> list[Verifier]:
+def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
     """Those of the recipe, the surest first: the first that can tell counts."""
     from relaytune.facts.verifying.exact import ExactVerifier
 
-    verifiers: list[Verifier] = [ExactVerifier()]
-    return verifiers
+    return [ExactVerifier(sources.passages)]
 
 
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from relaytune.core.audit import AuditResult
 from relaytune.core.files import read_json, write_text
 from relaytune.core.lineage import read_metrics
 from relaytune.core.method_or_data import MethodOrData
@@ -33,6 +34,8 @@ def decide_stage(job: Job) -> Verdict:
         RunError: training or evaluation is missing, or out of date.
     """
     evidence = inputs(job, "training result", "evaluation result", "training rows")
+    if job.recipe.data.facts:
+        evidence |= inputs(job, "audit result")
     refuse_outdated(job, *EVIDENCE)
     refuse_outdated(job, "method_or_data", so_far=True)
     store_rule(job)
@@ -67,8 +70,9 @@ def _decide(job: Job) -> Sequence[Path]:
         )
         verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))
     write_result(run.verdict, verdict)
+    audited = read_result(run.audit_result, AuditResult) if job.recipe.data.facts else None
     tested = read_result(run.method_or_data, MethodOrData) if run.method_or_data.exists() else None
-    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe, tested))
+    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe, audited, tested))
     return [run.verdict, run.verdict_text]
 
 

@@ -41,7 +41,7 @@ def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
     from relaytune.facts.sources import read_sources
 
     sources = read_sources(job.recipe_path.parent / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts)
+    verifiers = make_verifiers(job, facts, sources)
     checked = {}
     for name in names:
         job.screen.say(f"{name}: its answers against the sources")

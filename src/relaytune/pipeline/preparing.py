@@ -45,9 +45,8 @@ def check_stage(job: Job) -> list[Finding]:
     )
     if job.recipe.data.facts is not None:
         said = "; ".join(clause.text for clause in job.recipe.decision.clauses if FACTUAL_ERRORS in clause.metrics)
-        job.screen.say(
-            f"The rule says of facts: {said} (where a rule says nothing of them, {guard_sentence()!r} discards)"
-        )
+        added = f"a rule that says nothing of them discards when {guard_sentence()}"
+        job.screen.say(f"The rule on facts: {said} ({added})")
     return [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
 
 
