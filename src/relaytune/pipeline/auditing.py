@@ -14,7 +14,7 @@ from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageErro
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import Judging, check_families
-from relaytune.core.records import Example, Finding, read_examples
+from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import relaytune_version
 from relaytune.pipeline.inputs import inputs, taken_out_otherwise
@@ -168,11 +168,6 @@ def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
         )
         for row in rows
     }
-
-
-def question_of(row: Example) -> str:
-    """The last turn that is the user's; empty where there is none."""
-    return next((turn["content"] for turn in reversed(row.messages) if turn["role"] == "user"), "")
 
 
 def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:
