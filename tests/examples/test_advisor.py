@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from advisor_truth import Truth, plain, read_truth
 
+from advisor_truth import Truth, plain, read_truth
 from relaytune.core.recipe import load_recipe
 from relaytune.core.screen import Screen
 from relaytune.data.duplicates import in_both_splits, near_duplicates
