@@ -133,7 +133,9 @@ def _harm_not_excluded(clause: Clause, evaluation: EvaluationResult) -> Iterator
     prompts = f"now {comparison.num_clusters} compared"
     if worst is None and metric.kind == "mean" and comparison.num_clusters >= MIN_CLUSTERS_FOR_MEAN:
         asked = f"{clause.contender} {metric.name} at {'most' if harm_is_up else 'least'} …"
-        change = f"ask for a level under keep_when, {asked!r}: values that hardly vary, without a bound, have no interval"
+        change = (
+            f"ask for a level under keep_when, {asked!r}: of values without bounds that hardly vary no interval holds"
+        )
     elif worst is None:
         change = f"enlarge the held-out set ({prompts})"
     elif abs(worst) < margin or (worst > 0) != harm_is_up:

@@ -398,6 +398,7 @@ def test_a_key_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.model
+@pytest.mark.xdist_group("judge_server")
 def test_a_real_server_and_the_same_model_here_judge_alike(smollm2_server: tuple[str, str], tmp_path: Path) -> None:
     base_url, model = smollm2_server
     there = _judge_all(base_url, tmp_path / "there.jsonl", model=model, count=1, max_tokens=40, family="smollm")
