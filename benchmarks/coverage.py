@@ -279,17 +279,20 @@ def print_rows_needed() -> None:
     for name, departing in {
         "none": [],
         "one, by 1 point": [1.0],
-        f"one, by {SCALE}": [SCALE],
+        f"one, by {SCALE}": [float(SCALE)],
         "three, by 1": [1.0] * 3,
     }.items():
-
-        def excludes(size: int, margin: float, departing: Sequence[float] = departing) -> bool:
-            values = [*departing, *[0.0] * (size - len(departing))]
-            interval = mean_interval(values, bounds=(-SCALE, SCALE))
-            return interval is not None and interval[1] < margin
-
-        needed = [next(size for size in range(20, 5000) if excludes(size, margin)) for margin in margins]
+        needed = [rows_needed(departing, margin) for margin in margins]
         print(f"| {name} | {' | '.join(str(size) for size in needed)} |", flush=True)
+
+
+def rows_needed(departing: Sequence[float], margin: float) -> int:
+    """The fewest rows, all but these without a difference, whose interval excludes so large a rise."""
+    for size in range(20, 5000):
+        interval = mean_interval([*departing, *[0.0] * (size - len(departing))], bounds=(-SCALE, SCALE))
+        if interval is not None and interval[1] < margin:
+            return size
+    raise ValueError("more than 5000")
 
 
 def processor() -> str:

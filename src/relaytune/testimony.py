@@ -112,10 +112,11 @@ def say_kappa(found: RaterAgreement) -> str:
 def say_correction(found: HumanCorrection) -> str:
     """A judge's mean beside what people would have said of all rows."""
     corrected = found.corrected
+    cut = f", cut to the range {corrected.cut_to[0]:g} to {corrected.cut_to[1]:g}" if corrected.cut_to else ""
     return (
         f"{found.about}: {found.judge} says {found.judged:.2f}, people would say "
         f"{corrected.estimate:.2f} ({_say_interval(corrected.interval, 1, '.2f')}), told from the "
-        f"{corrected.num_human} rows that they labelled"
+        f"{corrected.num_human} rows that they labelled{cut}"
     )
 
 

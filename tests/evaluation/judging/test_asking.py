@@ -19,11 +19,11 @@ from misbehaving_server import Reply, playing, says, verdict_for
 from relaytune.core.errors import JudgeError
 from relaytune.core.files import read_jsonl
 from relaytune.core.judging import Judging
+from relaytune.core.preferences import pair_verdicts
 from relaytune.core.records import Example
 from relaytune.core.screen import Screen
 from relaytune.evaluation.judging import server as server_module
 from relaytune.evaluation.judging.asking import JudgeRun, ask_judge
-from relaytune.evaluation.judging.preferences import pair_verdicts
 
 KEY = "sk-very-secret-0123456789"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from relaytune.core.errors import JudgeError
 from relaytune.core.judging import JudgeChoice, Judging
+from relaytune.core.preferences import IDENTICAL
 from relaytune.core.records import Example, Judgement, Message, Rating
 from relaytune.core.screen import Screen
 from relaytune.evaluation.judging.calls import CallLog, Completion, Refusal, Spending, request_key
 from relaytune.evaluation.judging.local import answer_locally
-from relaytune.evaluation.judging.preferences import IDENTICAL
 from relaytune.evaluation.judging.prompting import PairPrompt, RatingPrompt, pair_prompt, rating_prompt
 from relaytune.evaluation.judging.server import JudgeServer
 from relaytune.evaluation.judging.verdicts import read_points, read_verdict
