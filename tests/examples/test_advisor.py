@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from advisor_truth import Truth, plain, read_truth
 from relaytune.core.recipe import load_recipe
 from relaytune.core.screen import Screen
 from relaytune.data.checking import check
 from relaytune.facts.reading import read_documents
 
-ADVISOR = Path(__file__).parents[2] / "examples" / "advisor"
+ROOT = Path(__file__).parents[2]
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / "benchmarks")
+    from advisor_truth import Truth, plain, read_truth
+
+ADVISOR = ROOT / "examples" / "advisor"
 WORDS_PER_PAGE = 330
 
 
