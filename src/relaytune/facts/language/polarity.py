@@ -11,14 +11,16 @@ from relaytune.facts.language.words import content_stems
 _NEUTRAL = re.compile(
     r"\bnot only\b|\b(?:no|not) (?:later|earlier|more|less|fewer|longer|higher|lower) than\b|\bno matter\b"
     r"|\bor not\b|\bif not\b"
-    r"|\bnot exceed\w*|\bwithout exception\b|\bwhy not\b|\bnot just\b|\bno\.\s?\d|\bno doubt\b|^\W*(?:no"
+    r"|\bnot exceed\w*|\bwithout exception\b|\bwhy not\b|\bnot just\b|\bnot (?:\w+ ){0,4}without\b|\bno\.\s?\d"
+    r"|\bno doubt\b|^\W*(?:no"
     r"|yes)\s*[,.:;!–-]"
     r"|\bnot (?:necessarily )?limited to\b|\bwithout (?:delay|further)\b|\bnon[- ](?:eu|european|native|german"
     r"|resident|academic|member)\w*",
     re.IGNORECASE,
 )
 _DENIAL = re.compile(
-    r"\b(?:not|no|never|neither|nor(?! \w+ nor)|cannot|none|nobody|nothing|nowhere|hardly|excludes?|excluded)\b|n['’]t\b",
+    r"\b(?:not|no|never|neither|nor(?! \w+ nor)|cannot|none|nobody|nothing|nowhere|hardly|excludes?|excluded)\b"
+    r"|n['’]t\b",
     re.IGNORECASE,
 )
 _NEITHER_NOR = re.compile(r"\bneither\b(.*?)\bnor\b", re.IGNORECASE)
@@ -50,10 +52,13 @@ EXCEPTION = re.compile(
 )
 
 _NO_SUCH = re.compile(
-    r"\bthere (?:is|are|was|were) (?:currently |also )?(?:no|neither|not an?y?)\b|\bthere (?:isn|aren|wasn|weren)['’]t\b|\bno such\b"
-    r"|\b(?:do|does|did|is|are|was|were|has|have)(?: not|n['’]t) (?:\w+ ){0,2}?(?:exist|offer(?:ed)?|teach|taught|run|award(?:ed)?"
+    r"\bthere (?:is|are|was|were) (?:currently |also )?(?:no|neither|not an?y?)\b|\bthere (?:isn|aren|wasn"
+    r"|weren)['’]t\b|\bno such\b"
+    r"|\b(?:do|does|did|is|are|was|were|has|have)(?: not|n['’]t) (?:\w+ ){0,2}?(?:exist|offer(?:ed)?|teach"
+    r"|taught|run|award(?:ed)?"
     r"|provided?|known?|listed)\b"
-    r"|\bcannot be studied\b|\b(?:offers?|has|have|runs?|awards?|knows?) no\b|\bno longer (?:exists?|offer\w*|runs?|award\w*|open)\b"
+    r"|\bcannot be studied\b|\b(?:offers?|has|have|runs?|awards?|knows?) no\b|\bno longer (?:exists?|offer\w*"
+    r"|runs?|award\w*|open)\b"
     r"|\b(?:was|were|has been|have been) (?:closed|discontinued|abolished|withdrawn|merged)\b",
     re.IGNORECASE,
 )

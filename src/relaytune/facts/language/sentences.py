@@ -20,7 +20,8 @@ _MARK = re.compile(r"\s*(?:#{1,6}|[-*•–+]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _RULE_ROW = re.compile(r"\s*\|?[\s:|+=-]*-[\s:|+=-]*\|?\s*")
 
 _WHETHER = re.compile(
-    r"(?:.*[,;:]\s)?(?:(?:and|but|so)\s)?(?:is|are|was|were|do|does|did|can|could|should|will|would|may|must|has|have|am)\b",
+    r"(?:.*[,;:]\s)?(?:(?:and|but|so)\s)?(?:is|are|was|were|do|does|did|can|could|should|will|would|may|must"
+    r"|has|have|am)\b",
     re.IGNORECASE,
 )
 

@@ -34,11 +34,11 @@ class Value:
 
 
 def comparable(first: Value, second: Value) -> bool:
-    """Whether two values measure the same thing in the same unit."""
+    """Whether two values measure the same thing in the same unit. What a bare number counts its text does not tell."""
     if first.measure != second.measure:
         return False
     if first.measure == "count":
-        return bool(first.nouns & second.nouns) or not (first.nouns or second.nouns)
+        return bool(first.nouns & second.nouns) or not first.nouns or not second.nouns
     if first.measure == "code":
         return bool(first.nouns & second.nouns)
     return True
@@ -319,6 +319,8 @@ def _test_near(text: str, start: int, end: int) -> str:
 def _nouns_behind(text: str, end: int) -> frozenset[str]:
     """Stems of up to three words behind a number, as far as nothing of grammar comes between."""
     nouns: list[str] = []
+    of = re.match(r" of (?:the|these|those|all|its|your|our)(?: the)?(?= )", text[end : end + 20])
+    end += of.end() if of else 0
     last = 0
     for found in re.finditer(r"\s?[\s-]([^\W\d_][\w'-]*)", text[end : end + 60]):
         if found.start() != last or found[1].lower() in STOPWORDS:

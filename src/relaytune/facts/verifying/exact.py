@@ -25,7 +25,7 @@ from relaytune.facts.language.polarity import (
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
-from relaytune.facts.verifying.exact_lines import ROLES, Fact, Line, claim_facts, lines_of, told_stems
+from relaytune.facts.verifying.exact_lines import Fact, Line, claim_facts, lines_of, told_stems
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
 NAME = "exact"
@@ -37,7 +37,7 @@ OF_CONTEXT = 0.5  # a word of the question
 BEYOND = 0.15  # taken off for what a line says beside its value and the claim does not
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
 SUPPORTS = 0.4
-SUPPORTS_ALONE = 0.25  # of a claim that is a bare value: all words are the question's
+SUPPORTS_AS_BEST = 0.25  # where no other value fits better
 CONTRADICTS = 0.5
 DENIES = 0.7
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
@@ -99,9 +99,11 @@ class ExactVerifier:
         ]
         candidates.sort(key=lambda one: -one.score)
         kind, value = fact.value.kind, fact.value.text
+        if not candidates and fact.value.measure == "count" and not value[0].isdigit():
+            return None  # "both", "in two ways": hardly ever what a claim is about
         best = candidates[0].score if candidates else 0.0
-        enough = SUPPORTS if told_stems(claim.text) else SUPPORTS_ALONE
         for one in candidates:
+            enough = SUPPORTS if one.score < best else SUPPORTS_AS_BEST
             if one.agrees and one.score >= max(enough, best - NEAR_BEST):
                 return _verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
         if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
@@ -175,7 +177,7 @@ class ExactVerifier:
             elif self._vocabulary.names(name):
                 continue
             elif denial := self._vocabulary.denial_of(name):
-                agreed = claim.part == "answer" and denies(claim.text)
+                agreed = claim.part == "answer" and any(denies(clause) for clause in clauses(claim.text))
                 support: Support = "supported" if agreed else "contradicted"
                 found.append(_verdict(support, f"the source says that there is no {name.text}", denial, "name"))
             elif not self._vocabulary.knows(name) and (
@@ -258,7 +260,7 @@ def _repeats_question(claim: Claim, fact: Fact) -> bool:
 
 def _opposite_roles(fact: Fact, other: Fact) -> bool:
     """Whether one is the date from which and the other the date until which."""
-    return len((fact.close | other.close) & ROLES) > 1 and bool(fact.close & ROLES) and bool(other.close & ROLES)
+    return {fact.role, other.role} == {"from", "until"}
 
 
 def _same_sort(name: Name, other: Name) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 
-from relaytune.facts.language.names import DEGREE_STEMS, Name, names, parts, sort_of
+from relaytune.facts.language.names import DEGREE_STEMS, Name, parts, sort_of
 from relaytune.facts.language.polarity import clauses, denies_existence
 from relaytune.facts.language.words import content_stems, stems_in_order
 from relaytune.facts.verifying.exact_lines import Line
@@ -64,9 +64,12 @@ class Vocabulary:
         return len(pieces) > 1 and all(self.names(piece) or self._says(piece) for piece in pieces)
 
     def names(self, name: Name) -> bool:
-        """Whether a name stands in the sources as one, whole or as part of a longer one."""
-        with_each = [self._names_with.get(stem, set()) for stem in name.stems - DEGREE_STEMS]
-        return bool(with_each) and bool(set.intersection(*with_each))
+        """Whether a name stands in the sources as one, or as part of a longer one; a degree's subject as a whole."""
+        bare = name.stems - DEGREE_STEMS
+        having = set.intersection(*(self._names_with.get(stem, set()) for stem in bare)) if bare else set()
+        if bare != name.stems:
+            return any(other - DEGREE_STEMS == bare for other in having)
+        return bool(having)
 
     def _says(self, name: Name) -> bool:
         wanted = _in_order(name.text)
