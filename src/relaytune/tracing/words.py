@@ -1,0 +1,181 @@
+"""By words: what in an answer is wrong, and BM25 of the answer against training rows, the wrong part weighing more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+WRONG_WEIGHT = 5  # how often a word of the wrong part counts in the query, other words counting once
+
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
+)
+_NUMBER = r"\d+(?:[.,:]\d+)*"
+_VALUE = re.compile(
+    rf"{_NUMBER}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+\d{{4}}\b)?"  # 15 March 2027
+    rf"|{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s+\d{{4}}\b)?"  # March 15
+    rf"|(?:[€$£]|\b(?:EUR|USD|GBP|CHF)\b)\s?{_NUMBER}"  # € 85
+    rf"|{_NUMBER}(?:\s?(?:%|€|(?:percent|EUR|euros?|USD|dollars?|GBP|pounds?|CHF|credits?|points?)\b))?",
+    re.IGNORECASE,
+)
+_WORD = re.compile(rf"{_NUMBER}|\w+(?:['’]\w+)*")
+_UNITS = {"€": "eur", "euro": "eur", "euros": "eur", "$": "usd", "£": "gbp", "percent": "%"}
+_LONGEST_SHARED = 4  # words of a phrase that is shown
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a text: where it stands, and how it is compared."""
+
+    text: str
+    begin: int
+    end: int
+    key: tuple[str, ...]
+
+
+def tokens_of(text: str) -> list[str]:
+    """Words in small letters; numbers without separators of thousands."""
+    return [_plain(found[0]) for found in _WORD.finditer(text)]
+
+
+def _plain(word: str) -> str:
+    if not word[0].isdigit():
+        return word.casefold()
+    return re.sub(r"\.0+$", "", re.sub(r",(?=\d{3}\b)", "", word))
+
+
+def values_of(text: str) -> list[Part]:
+    """Amounts, dates, scores and other numbers; "85 EUR" and "€85" have one key."""
+    return [Part(found[0], *found.span(), _key_of_value(found[0])) for found in _VALUE.finditer(text)]
+
+
+def _key_of_value(value: str) -> tuple[str, ...]:
+    words = re.findall(rf"{_NUMBER}|[€$£%]|[^\W\d]+", value)
+    plain = [_UNITS.get(_plain(word), _plain(word)) for word in words]
+    return tuple(sorted(word[:3] if word.isalpha() else word for word in plain if word not in ("of", "st", "nd", "th")))
+
+
+def wrong_parts(answer: str, question: str, right: Iterable[str], claims: Sequence[str]) -> list[Part]:
+    """What in an answer is taken to be wrong, at its places in the answer.
+
+    The values (of the wrong claims, where they are known) that stand neither in the question nor in what is known to
+    be right; without such values the runs of words that stand in neither.
+    """
+    known = [question, *right]
+    spans = [
+        found.span() for claim in claims for found in re.finditer(re.escape(claim.strip()), answer) if claim.strip()
+    ]
+
+    def claimed(part: Part) -> bool:
+        return not spans or any(begin < part.end and part.begin < end for begin, end in spans)
+
+    right_values = {part.key for text in known for part in values_of(text)}
+    values = [part for part in values_of(answer) if part.key not in right_values and claimed(part)]
+    if values:
+        return values
+    right_words = {word for text in known for word in tokens_of(text)} | _stop_words()
+    return [part for part in _runs(answer, right_words) if claimed(part)]
+
+
+def _runs(text: str, leave_out: set[str]) -> list[Part]:
+    """Runs of words with nothing but spaces between them, of which none is left out."""
+    runs: list[list[re.Match[str]]] = []
+    previous_end: int | None = None
+    for found in _WORD.finditer(text):
+        if _plain(found[0]) in leave_out:
+            previous_end = None
+            continue
+        if previous_end is None or text[previous_end : found.start()].strip():
+            runs.append([])
+        runs[-1].append(found)
+        previous_end = found.end()
+    return [
+        Part(
+            text[run[0].start() : run[-1].end()],
+            run[0].start(),
+            run[-1].end(),
+            tuple(_plain(found[0]) for found in run),
+        )
+        for run in runs
+    ]
+
+
+def stated(parts: Sequence[Part], text: str) -> tuple[str, ...]:
+    """Those of the parts that stand in a text too."""
+    values = {part.key for part in values_of(text)}
+    words = tokens_of(text)
+    found = [part.text for part in parts if part.key in values or _contains(words, part.key)]
+    return tuple(dict.fromkeys(found))
+
+
+def _contains(words: Sequence[str], run: Sequence[str]) -> bool:
+    return any(tuple(words[at : at + len(run)]) == tuple(run) for at in range(len(words) - len(run) + 1))
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    from bm25s.stopwords import STOPWORDS_EN_PLUS
+
+    return frozenset(STOPWORDS_EN_PLUS) - {
+        "no",
+        "not",
+        "only",
+        "until",
+        "before",
+        "after",
+    }  # these can be what is wrong
+
+
+class WordIndex:
+    """BM25 (Robertson and Zaragoza 2009; Lucene's variant, by bm25s) over the training rows, question and answer.
+
+    Texts are in the order of the training rows.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        import bm25s
+
+        self._tokens = [tokens_of(text) for text in texts]
+        self._index = bm25s.BM25(method="lucene")
+        self._index.index(self._tokens, show_progress=False)
+        counts: dict[str, int] = {}
+        for tokens in self._tokens:
+            for token in set(tokens):
+                counts[token] = counts.get(token, 0) + 1
+        self._rows_with = counts
+
+    def scores(self, text: str, wrong: Sequence[Part]) -> Any:
+        """BM25 of every row, in an array of shape [rows]."""
+        query = tokens_of(text) + (WRONG_WEIGHT - 1) * [token for part in wrong for token in tokens_of(part.text)]
+        return self._index.get_scores(query)
+
+    def shared(self, text: str, row: int, most: int = 3) -> tuple[str, ...]:
+        """The rarest phrases that a text has in common with a row, in the text's own words, the rarest first."""
+        words = list(_WORD.finditer(text))
+        plain = [_plain(found[0]) for found in words]
+        there = {
+            tuple(self._tokens[row][at : at + length])
+            for length in range(1, _LONGEST_SHARED + 1)
+            for at in range(len(self._tokens[row]) - length + 1)
+        }
+        phrases: dict[tuple[str, ...], tuple[float, str]] = {}
+        at = 0
+        while at < len(words):
+            length = _LONGEST_SHARED
+            while length and (tuple(plain[at : at + length]) not in there or len(plain) < at + length):
+                length -= 1
+            begin, end = at, at + length
+            while begin < end and plain[begin] in _stop_words():
+                begin += 1
+            while begin < end and plain[end - 1] in _stop_words():
+                end -= 1
+            if begin < end:
+                rarity = sum(1 / self._rows_with[token] for token in plain[begin:end])
+                phrases[tuple(plain[begin:end])] = (rarity, text[words[begin].start() : words[end - 1].end()])
+            at += max(1, length)
+        best = sorted(phrases.values(), key=lambda phrase: -phrase[0])
+        return tuple(phrase for _, phrase in best[:most])
