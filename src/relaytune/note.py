@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult, Verdict
+from relaytune.corroboration import corroboration_lines, method_or_data_lines, wrong_claim_lines
 from relaytune.evidence import (
     always_one_label,
     say_comparison,
@@ -19,11 +21,17 @@ from relaytune.evidence import (
 from relaytune.testimony import testimony_lines
 from relaytune.weaknesses import weaknesses_of
 
+METHOD_OR_DATA = "## Method or data?"
 QUIET_GROUPS = ("style", "forgetting")  # in the table, but their differences stand in evaluation.json only
 
 
-def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe) -> str:
-    """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk."""
+def verdict_markdown(
+    verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe, tested: MethodOrData | None = None
+) -> str:
+    """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk.
+
+    `tested` is what the stratified test of method against data found.
+    """
     weaknesses = set(weaknesses_of(evaluation))  # these are named with the evaluation
     risks = [risk for risk in verdict.remaining_risks if risk not in weaknesses]
     sections = [f"# {recipe.name}: {verdict.outcome}", verdict.reason]
@@ -42,6 +50,7 @@ def verdict_markdown(verdict: Verdict, evaluation: EvaluationResult, recipe: Rec
         sections += [f"## {heading}, most telling first", _ranked(verdict.diagnoses)]
     sections += [
         *_evaluation_sections(evaluation, recipe.data.generator),
+        *([METHOD_OR_DATA, _list(method_or_data_lines(tested))] if tested else ()),
         "## Remaining risk" if risks else "",
         _list(risks),
         "## The rule's record",
@@ -66,6 +75,12 @@ def _evaluation_sections(evaluation: EvaluationResult, generator: str | None) ->
     if differences := list(_differences(evaluation)):
         yield "## Differences on the same rows"
         yield from differences
+    if evaluation.facts is not None:
+        yield "## What the sources say"
+        yield _list(corroboration_lines(evaluation))
+        if wrong := list(wrong_claim_lines(evaluation)):
+            yield f"What {evaluation.facts.contender} says and the sources contradict:"
+            yield _list(wrong)
     if evaluation.judging is not None:
         yield "## The judges"
         yield _list(testimony_lines(evaluation.judging))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from relaytune.core import encoder as encoder_module
 from relaytune.core.errors import ModelError
 from relaytune.evaluation import bertscore as module
 from relaytune.evaluation.bertscore import Encoder, bertscore
@@ -106,6 +107,6 @@ def test_an_encoder_that_is_not_there_or_has_no_such_layer_is_refused(tmp_path: 
 
 
 def test_the_default_encoder_with_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DEFAULT_FINGERPRINT", "0" * 64)
+    monkeypatch.setattr(encoder_module, "DEFAULT_FINGERPRINT", "0" * 64)
     with pytest.raises(ModelError, match="are not those of all-MiniLM-L6-v2"):
         Encoder.load()

@@ -23,6 +23,7 @@ class Facts(Section):
     passages: int = Field(5, gt=0, le=50, description="best passages that each claim is held against")
     entailment: str | None = Field(None, description="an entailment model: hub id, folder, package:…")
     judge: JudgeChoice | None = Field(None, description="a judge that reads passages and must quote its evidence")
+    same_family: Literal["refuse", "allow"] = Field("refuse", description="a judge related to who wrote the answers")
     human_labels: str | None = Field(None, description="a CSV file of people's labels, relative to the recipe")
     max_error_rate: float | None = Field(
         None, ge=0, lt=1, description="training is refused unless the interval lies below; none: no gate"

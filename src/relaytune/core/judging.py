@@ -205,7 +205,9 @@ def pairs_to_compare(judging: Judging, contenders: list[str], where: str) -> tup
     return judging.compare
 
 
-def check_families(judging: Judging, base_model: str | None, generator: str | None, where: str) -> tuple[str, ...]:
+def check_families(
+    judging: Judging, base_model: str | None, generator: str | None, where: str, section: str = "judging"
+) -> tuple[str, ...]:
     """Refuse judges that are related to the base model or to the generator of the data.
 
     Returns what every report with these judges must say: relatives that the recipe allowed, and what could not be
@@ -232,6 +234,6 @@ def check_families(judging: Judging, base_model: str | None, generator: str | No
             if shared := judge.families & families:
                 relatives.append(f"{judge.title} is of the family of {role}, {model} ({', '.join(sorted(shared))})")
     if relatives and judging.same_family == "refuse":
-        advice = "; choose another judge, or say judging.same_family: allow, and every report will carry it"
-        raise RecipeError(where, [f"judging.judges: {relative}{advice}" for relative in relatives])
+        advice = f"; choose another judge, or say {section}.same_family: allow, and every report will carry it"
+        raise RecipeError(where, [f"{section}: {relative}{advice}" for relative in relatives])
     return (*(f"{relative}: judges favour their own kind." for relative in relatives), *stamps)

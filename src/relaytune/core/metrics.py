@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from relaytune.core.contract import Contract
+    from relaytune.core.facts import Facts
     from relaytune.core.judging import Judging
     from relaytune.core.sections import Evaluation
 
 # share: right or wrong; mean: a number; preference: of two answers, so that no contender has one by itself
 Kind = Literal["share", "mean", "preference"]
-Group = Literal["judgement", "format", "overlap", "style", "judge", "forgetting"]
+Group = Literal["judgement", "facts", "format", "overlap", "style", "judge", "forgetting"]
 
 PREFERENCE = "preference"
+FACTUAL_ERRORS = "factual_errors"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ _KNOWN: Mapping[str, Metric] = {
         exact_match="the answer is the expected one",
         numeric_match="the answer's number is the expected one",
     ),
+    **_table(
+        "share",
+        "facts",
+        lower_is_better=True,
+        factual_errors="the sources contradict a claim of the answer, or the premise that it builds on",
+        unsupported="the sources contradict something that the answer claims, or do not say it",
+        unchecked="the answer claims nothing that can be checked, so that it is no error and no support either",
+    ),
+    **_table("share", "facts", verified="the sources support every claim of the answer that can be checked"),
     **_table("share", "format", parses="the answer can be read at all", contract_pass="the answer keeps the contract"),
     **_table(
         "mean",
@@ -93,10 +104,16 @@ def contract_metrics(contract: Contract) -> tuple[str, ...]:
     return matches[contract.kind]
 
 
-def metrics_of(contract: Contract | None, evaluation: Evaluation, judging: Judging | None) -> dict[str, Metric]:
+FACT_METRICS = tuple(name for name, metric in _KNOWN.items() if metric.group == "facts")
+
+
+def metrics_of(
+    contract: Contract | None, evaluation: Evaluation, judging: Judging | None, facts: Facts | None = None
+) -> dict[str, Metric]:
     """Everything that is measured under these sections of a recipe, by name, the judgement first."""
     names = [
         *(contract_metrics(contract) if contract else ()),
+        *(FACT_METRICS if facts else ()),
         *evaluation.scorers_for(contract),
         *("stopped", "loops", "repetition", "refused", "abstained"),
         *(("general_right", "general_nats") if evaluation.forgetting else ()),
@@ -108,5 +125,5 @@ def metrics_of(contract: Contract | None, evaluation: Evaluation, judging: Judgi
             for name, meaning in judging.criteria.items()
         ]
         found += [_KNOWN[PREFERENCE]] if judging.pairwise else []
-    order: tuple[Group, ...] = ("judgement", "format", "judge", "overlap", "style", "forgetting")
+    order: tuple[Group, ...] = ("judgement", "facts", "format", "judge", "overlap", "style", "forgetting")
     return {metric.name: metric for metric in sorted(found, key=lambda metric: order.index(metric.group))}

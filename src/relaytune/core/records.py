@@ -54,6 +54,11 @@ class Generation:
     seed: int | None = None  # of the sampling; None: greedy
 
 
+def question_of(row: Example | Generation) -> str:
+    """The last turn that is the user's; empty where there is none."""
+    return next((turn["content"] for turn in reversed(row.messages) if turn["role"] == "user"), "")
+
+
 @dataclass(frozen=True)
 class Score:
     """One scorer's value for one generation; `value` None is *unscored*, with the reason."""

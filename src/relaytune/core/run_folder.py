@@ -47,6 +47,7 @@ class RunFolder:
     audit = _Place("data/audit.jsonl")  # a line for every audited answer
     audit_result = _Place("audit.json")
     facts = _Place("facts.jsonl")  # a line for every answer of a contender that was held against the sources
+    method_or_data = _Place("method_or_data.json")
     trace = _Place("trace.json")
     plan = _Place("plan.json")
     rule = _Place("decision_rule.json")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from statistics import NormalDist
 
+from relaytune.core.metrics import FACTUAL_ERRORS
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
 from relaytune.core.rule import DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import pairs_needed
@@ -24,10 +25,16 @@ from relaytune.evidence import (
 )
 
 PROMPT_AS_GOOD = "prompt_as_good"
+FACTS_DOWN = "judge_up_and_facts_down"
 HARM_NOT_EXCLUDED = "harm_not_excluded"
 # a prompt is as good as tuned when at most this much can be gained (upper limit of the interval)
 NEGLIGIBLE_GAIN = 0.05
 SUBSTANCE = re.compile("fact|accura|correct|true|truth|error|faithful")  # names of criteria that judge what is said
+AUDIT_ANSWERS = "audit the training answers against sources, and remove or correct what is wrong in them"
+AUDIT_DATA = (
+    "audit the data (`relaytune audit`; `relaytune trace` shows the rows behind each wrong answer), leave out or "
+    "correct what the sources contradict, and train anew"
+)
 PRACTICAL_HELD_OUT = 5000  # rows; to show a gain that needs more is not worth it
 
 
@@ -90,11 +97,24 @@ def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator
 
 
 def sounds_better(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
-    """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught."""
+    """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught.
+
+    Where the judges like it and sources contradict it more often, that is a diagnosis of its own (FACTS_DOWN); so it is
+    where only the sources speak.
+    """
     changes: dict[str, list[str]] = {"up": [], "down": []}
+    liked = contradicted = False
     for name, metric in evaluation.metrics.items():
         comparison = compare(evaluation, name, contender, resolve(other, name, evaluation))
-        if comparison is None or comparison.adjusted_p_value > SIGNIFICANCE:
+        if comparison is None:
+            continue
+        if metric.group == "facts":
+            # the other measures of facts are made of the same verdicts: one is looked at, and not corrected
+            if name == FACTUAL_ERRORS and comparison.p_value <= SIGNIFICANCE and comparison.difference > 0:
+                contradicted = True
+                changes["down"].insert(0, f"{name}: {say_comparison(evaluation, comparison)}")
+            continue
+        if comparison.adjusted_p_value > SIGNIFICANCE:
             continue
         sounds = metric.group in ("judge", "overlap")
         substance = metric.group == "judgement" or (
@@ -102,12 +122,15 @@ def sounds_better(evaluation: EvaluationResult, contender: str, other: str) -> I
         )
         better = gain(metric, comparison.difference) > 0
         if sounds if better else substance:
+            liked |= better and metric.group == "judge"
             changes["up" if better else "down"].append(f"{name}: {say_comparison(evaluation, comparison)}")
-    if changes["up"] and changes["down"]:
+    if contradicted and not changes["up"]:
+        yield Diagnosis("errs_more", f"the sources contradict it more often: {changes['down'][0]}", AUDIT_DATA)
+    elif changes["up"] and changes["down"]:
         yield Diagnosis(
-            "sounds_better",
+            FACTS_DOWN if liked and contradicted else "sounds_better",
             f"{contender} is better in {'; '.join(changes['up'])}; and worse in {'; '.join(changes['down'])}",
-            "audit the training answers against sources, and remove or correct what is wrong in them",
+            AUDIT_DATA if contradicted else AUDIT_ANSWERS,
         )
 
 

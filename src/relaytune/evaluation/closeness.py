@@ -29,7 +29,8 @@ def with_closeness(criteria: Criteria, evidence: Evidence, screen: Screen) -> Ev
 
 
 def _score(evaluation: Evaluation, evidence: Evidence, screen: Screen) -> tuple[list[Score], str]:
-    from relaytune.evaluation.bertscore import DEFAULT_ENCODER, Encoder, bertscore
+    from relaytune.core.encoder import DEFAULT_ENCODER
+    from relaytune.evaluation.bertscore import Encoder, bertscore
 
     name = evaluation.bertscore_encoder or DEFAULT_ENCODER
     encoder = Encoder.load(name, evaluation.bertscore_layer, "cpu", screen.say)

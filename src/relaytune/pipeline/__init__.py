@@ -1,5 +1,6 @@
 """The stages in order, each skipped while it is up to date."""
 
+from relaytune.pipeline.auditing import audit_stage, audited_text, check_and_audit, write_rows_to_label
 from relaytune.pipeline.concluding import decide_stage, package_stage, report_stage
 from relaytune.pipeline.continuing import write_next_session
 from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage, judge_and_score
@@ -14,6 +15,9 @@ __all__ = [
     "Job",
     "StageStanding",
     "StoreStanding",
+    "audit_stage",
+    "audited_text",
+    "check_and_audit",
     "check_stage",
     "decide_stage",
     "evaluate_prompts_stage",
@@ -31,4 +35,5 @@ __all__ = [
     "trace_stage",
     "train_stage",
     "write_next_session",
+    "write_rows_to_label",
 ]

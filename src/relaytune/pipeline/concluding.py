@@ -22,7 +22,7 @@ from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import refuse_outdated
 
-EVIDENCE = ("check", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
+EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
 
 
 def decide_stage(job: Job) -> Verdict:

@@ -8,6 +8,8 @@ from typing import Any
 
 from relaytune.core.errors import RelaytuneError
 from relaytune.core.files import sha256_of_file, sha256_of_value
+from relaytune.core.quarantine import read_quarantine
+from relaytune.core.records import read_examples
 from relaytune.core.results import Plan, read_result
 from relaytune.core.run_folder import ADAPTER_WEIGHTS
 from relaytune.pipeline.job import Job
@@ -30,6 +32,38 @@ def _data_file(split: str) -> Input:
 def _contract(job: Job) -> dict[str, Any]:
     # without a kind that is not used: what was made before that kind was thought of stays up to date
     return {name: value for name, value in job.sections["contract"].items() if name != "number" or value is not None}
+
+
+def _data(job: Job) -> dict[str, Any]:
+    # the audit bears on the frozen rows through the quarantine alone
+    return {name: value for name, value in job.sections["data"].items() if name != "facts"}
+
+
+def _sources(job: Job) -> str:
+    from relaytune.facts.reading import hash_documents
+
+    facts = job.recipe.data.facts
+    return "none" if facts is None else hash_documents(job.recipe_path.parent / facts.sources)
+
+
+def _fact_labels(job: Job) -> str:
+    facts = job.recipe.data.facts
+    if facts is None or facts.human_labels is None:
+        return "none"
+    path = job.recipe_path.parent / facts.human_labels
+    return sha256_of_file(path) if path.is_file() else "missing"
+
+
+def _audited_rows(job: Job) -> list[list[str]]:
+    # before any is left out, so that what the audit takes out does not call for another audit
+    files = [job.found(job.run.train, "check"), job.found(job.run.validation, "check")]
+    files += [job.run.excluded] if job.run.excluded.exists() else []
+    return sorted([row.id, row.source] for path in files for row in read_examples(path))
+
+
+def taken_out_otherwise(job: Job) -> set[str]:
+    """Ids of the rows that a trace or a person took out."""
+    return {id for id, row in read_quarantine(job.run.quarantine).items() if row.by != "audit"}
 
 
 def _human_labels(job: Job) -> str:
@@ -59,10 +93,18 @@ def _adapter(job: Job) -> str:
 
 # stages whose records the report and the package depend on
 GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general", "tuned_on_general")
-RECORDED = ("check", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
+RECORDED = ("check", "audit", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
 
 _INPUTS: Mapping[str, Input] = {
-    **{name: _section(name) for name in ("task", "data", "lora", "training", "evaluation")},
+    **{name: _section(name) for name in ("task", "lora", "training", "evaluation")},
+    "data": _data,
+    "facts": lambda job: job.sections["data"]["facts"],
+    "sources": _sources,
+    "fact labels": _fact_labels,
+    "audited rows": _audited_rows,
+    "quarantine": lambda job: sha256_of_file(job.run.quarantine) if job.run.quarantine.exists() else "none",
+    "rows taken out otherwise": lambda job: sorted(taken_out_otherwise(job)),
+    "audit result": lambda job: job.file_hash(job.run.audit_result, "audit"),
     "contract": _contract,
     "few_shot settings": lambda job: job.sections["evaluation"]["few_shot"],
     "max_length": lambda job: str(job.recipe.training.max_length),

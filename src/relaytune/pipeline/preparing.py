@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from relaytune.core.errors import DataError
 from relaytune.core.files import read_json, write_json
 from relaytune.core.model import load_config, load_template, refuse_unfit
-from relaytune.core.records import Finding, read_examples, write_examples
+from relaytune.core.quarantine import QuarantinedRow, read_quarantine
+from relaytune.core.records import Example, Finding, read_examples, write_examples
 from relaytune.core.results import DataSize, write_result
 from relaytune.core.template import ChatTemplate, shared_prefix_length
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import refuse_related_judges
+from relaytune.pipeline.quarantining import undo_drops
 
 ADVICE_INDENT = "      → "
 
@@ -28,7 +32,10 @@ def check_stage(job: Job) -> list[Finding]:
     # without torch the data are still checked, all but the lengths in tokens
     refuse_related_judges(job)
     with_model = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("transformers") is not None
+    undo_drops(job)
     made_from = inputs(job, "task", "contract", "data", "max_length", "seed", "training file", "held-out file")
+    if job.run.quarantine.exists():
+        made_from |= inputs(job, "quarantine")
     tokenizer = job.model.tokenizer_hash if with_model else "not installed"
     job.make(
         job.stage("check", {**made_from, "tokenizer": tokenizer}),
@@ -47,18 +54,51 @@ def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
         if finding.severity != "note":
             _show_places(job, finding)
     run = job.run
-    for path, rows in (
-        (run.train, checked.train),
-        (run.validation, checked.validation),
-        (run.held_out, checked.held_out),
-    ):
+    # after the split, so that the other rows stay where they are
+    quarantine = read_quarantine(run.quarantine)
+    train, validation = (
+        [row for row in rows if row.id not in quarantine] for rows in (checked.train, checked.validation)
+    )
+    excluded = [row for row in (*checked.train, *checked.validation) if row.id in quarantine]
+    if excluded:
+        _refuse_empty(run.quarantine, train, validation)
+        checked.findings.append(_left_out(excluded, quarantine, len(train), len(validation)))
+        job.screen.say(f"  warning: {checked.findings[-1].message}")
+    files = {run.train: train, run.validation: validation, run.held_out: checked.held_out}
+    if excluded:
+        files[run.excluded] = excluded
+    else:
+        run.excluded.unlink(missing_ok=True)
+    for path, rows in files.items():
         write_examples(path, rows)
     write_json(run.findings, {"findings": [asdict(f) for f in checked.findings], "num_dropped": checked.num_dropped})
     job.screen.say(
-        f"{len(checked.train)} training, {len(checked.validation)} validation and {len(checked.held_out)} held-out "
-        f"rows frozen in {run.train.parent}"
+        f"{len(train)} training, {len(validation)} validation and {len(checked.held_out)} held-out rows frozen in "
+        f"{run.train.parent}"
     )
-    return [run.train, run.validation, run.held_out, run.findings]
+    return [*files, run.findings]
+
+
+def _left_out(
+    excluded: Sequence[Example], quarantine: Mapping[str, QuarantinedRow], num_train: int, num_validation: int
+) -> Finding:
+    by = Counter(quarantine[row.id].by for row in excluded)
+    counts = ", ".join(f"{count} by {'an' if name == 'audit' else 'a'} {name}" for name, count in sorted(by.items()))
+    message = (
+        f"{len(excluded)} rows are in quarantine and left out ({counts}); {num_train} training and {num_validation} "
+        "validation rows remain"
+    )
+    where = tuple(row.source for row in excluded)
+    return Finding("warning", "quarantined_rows", message, where, "correct the rows rather than lose them")
+
+
+def _refuse_empty(path: Path, train: Sequence[Example], validation: Sequence[Example]) -> None:
+    empty = [name for name, rows in (("training", train), ("validation", validation)) if not rows]
+    if empty:
+        raise DataError(
+            f"{path}: every {' and every '.join(empty)} row is in quarantine, so that none is left. Correct the rows, "
+            "or take them out of the quarantine."
+        )
 
 
 def _show_places(job: Job, finding: Finding, limit: int = 10) -> None:

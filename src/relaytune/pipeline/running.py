@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from relaytune.core.results import Verdict
+from relaytune.pipeline.auditing import check_and_audit
 from relaytune.pipeline.concluding import decide_stage, package_stage, report_stage
 from relaytune.pipeline.evaluating import evaluate_prompts_stage, evaluate_tuned_stage
 from relaytune.pipeline.job import Job
-from relaytune.pipeline.preparing import check_stage, plan_stage
+from relaytune.pipeline.preparing import plan_stage
 from relaytune.pipeline.training import train_stage
 
 
@@ -17,7 +18,7 @@ def run_all(job: Job) -> Verdict | None:
     """
     from relaytune.decision import prompt_suffices
 
-    check_stage(job)
+    check_and_audit(job)
     plan_stage(job)
     prompts = evaluate_prompts_stage(job)
     enough = prompt_suffices(job.recipe, prompts)

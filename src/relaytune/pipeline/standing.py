@@ -15,6 +15,7 @@ from relaytune.pipeline.job import Job
 # stage → the command that makes it
 STAGES = {
     "check": "check",
+    "audit": "audit",
     "plan": "plan",
     "base": "evaluate",
     "few_shot": "evaluate",
@@ -61,7 +62,11 @@ def standing(job: Job) -> list[StageStanding]:
 
 def stages_of(job: Job) -> list[str]:
     """The stages of this recipe: not every one imports answers, or has them judged."""
-    absent = {"imported": not job.recipe.evaluation.imported, "judge": job.recipe.judging is None}
+    absent = {
+        "audit": job.recipe.data.facts is None,
+        "imported": not job.recipe.evaluation.imported,
+        "judge": job.recipe.judging is None,
+    }
     return [stage for stage in STAGES if not absent.get(stage)]
 
 
@@ -128,6 +133,8 @@ def _stage_standing(job: Job, stage: str) -> StageStanding:
         if not (file := job.run.path / name).is_file() or sha256_of_file(file) != sha256
     ]
     changed = changed_inputs(job, record.inputs)
+    if stage == "check" and "quarantine" not in record.inputs and job.run.quarantine.exists():
+        changed.append("quarantine")
     state = "; ".join(
         [
             *([f"altered or missing: {', '.join(altered)}"] if altered else []),

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
 from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import (
     Example,
@@ -64,6 +65,7 @@ class RunContents:
     evaluation: EvaluationResult | None  # of base and few_shot only, until the tuned answers are scored
     looks: Mapping[str, int]  # contender → how often its kind has answered the held-out rows
     verdict: Verdict | None
+    method_or_data: MethodOrData | None  # what the stratified test found
     provenance: tuple[Provenance, ...]  # in the order in which the stages finished; not of report and package
 
 
@@ -103,6 +105,7 @@ def read_contents(run: RunFolder) -> RunContents:
         or _read_if_there(run.prompts_evaluation, EvaluationResult),
         looks=Counter(look["contender"] for look in read_json(run.looks)) if run.looks.is_file() else {},
         verdict=_read_if_there(run.verdict, Verdict),
+        method_or_data=_read_if_there(run.method_or_data, MethodOrData),
         provenance=tuple(sorted(records, key=lambda record: record.finished_at)),
     )
 

@@ -9,9 +9,18 @@ from relaytune.core.statistics.detectable import (
     smallest_detectable_mean_difference,
     smallest_detectable_win_share,
 )
+from relaytune.core.statistics.double_sampling import (
+    Confusion,
+    DoubleSample,
+    FaultyRows,
+    draw_faulty_rows,
+    middle_and_limits,
+)
+from relaytune.core.statistics.finite import SampledShare, Stratum, half_width, rows_needed, sampled_share
 from relaytune.core.statistics.means import mean_interval
 from relaytune.core.statistics.paired_test import holm, mcnemar_exact, paired_test
 from relaytune.core.statistics.shares import (
+    independent_difference_interval,
     paired_difference_interval,
     paired_share_interval,
     preference_interval,
@@ -22,17 +31,28 @@ from relaytune.core.statistics.shares import (
 
 __all__ = [
     "Agreement",
+    "Confusion",
     "CorrectedMean",
+    "DoubleSample",
+    "FaultyRows",
+    "SampledShare",
+    "Stratum",
     "correct_by_human_labels",
+    "draw_faulty_rows",
+    "half_width",
     "holm",
+    "independent_difference_interval",
     "mcnemar_exact",
     "mean_interval",
     "measure_agreement",
+    "middle_and_limits",
     "paired_difference_interval",
     "paired_share_interval",
     "paired_test",
     "pairs_needed",
     "preference_interval",
+    "rows_needed",
+    "sampled_share",
     "share_interval",
     "sign_test_power",
     "smallest_detectable_difference",

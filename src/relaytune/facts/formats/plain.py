@@ -1,0 +1,52 @@
+"""Plain text: paragraphs between empty lines; a heading is underlined, or a line in capitals by itself."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from relaytune.facts.formats.blocks import Block, clean, introduction
+
+_UNDERLINE = re.compile(r"=+|-{3,}|~{3,}")
+_ITEM = re.compile(r"[-*•–]\s+|\(?[0-9a-z]{1,2}[.)]\s+")
+_MOST_HEADING_WORDS = 12
+
+
+def read_plain(text: str) -> list[Block]:
+    """The blocks of a text; `first` and `last` are its lines."""
+    lines = text.split("\n")
+    headings: tuple[str, ...] = ()
+    blocks: list[Block] = []
+    lead = ""
+    for is_empty, group in groupby(enumerate(lines, start=1), key=lambda line: not line[1].strip()):
+        if is_empty:
+            continue
+        paragraph = [(number, line.strip()) for number, line in group]
+        if len(paragraph) > 1 and _UNDERLINE.fullmatch(paragraph[1][1]):
+            title, level = clean(paragraph[0][1]), 1 if paragraph[1][1].startswith("=") else 2
+            headings, lead = (*headings[: level - 1], title), ""
+            paragraph = paragraph[2:]
+        elif len(paragraph) == 1 and _is_capitals(paragraph[0][1]):
+            headings, lead = (*headings[:1], clean(paragraph[0][1])) if headings else (clean(paragraph[0][1]),), ""
+            continue
+        for piece in _items(paragraph):
+            block = clean(" ".join(line for _, line in piece))
+            is_item = bool(_ITEM.match(piece[0][1]))
+            if block:
+                blocks.append(Block(block, piece[0][0], piece[-1][0], headings, lead if is_item else ""))
+                lead = lead if is_item else introduction(block)
+    return blocks
+
+
+def _is_capitals(line: str) -> bool:
+    return line.isupper() and len(line.split()) <= _MOST_HEADING_WORDS and not line.endswith((".", ",", ";", ":"))
+
+
+def _items(paragraph: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
+    """A paragraph's lines, cut before each list item."""
+    pieces: list[list[tuple[int, str]]] = []
+    for number, line in paragraph:
+        if not pieces or _ITEM.match(line):
+            pieces.append([])
+        pieces[-1].append((number, line))
+    return pieces

@@ -1,0 +1,213 @@
+"""The audit of the training answers, the gate before training, and the rows that the audit takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of, sentence
+from relaytune.core.audit import AuditResult
+from relaytune.core.catalog import read_catalog, write_catalog
+from relaytune.core.claims import CheckedAnswer, Statement
+from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
+from relaytune.core.facts import Facts
+from relaytune.core.files import sha256_of_value
+from relaytune.core.judging import Judging, check_families
+from relaytune.core.records import Example, Finding, read_examples
+from relaytune.core.results import read_result, write_result
+from relaytune.core.run_folder import relaytune_version
+from relaytune.pipeline.inputs import inputs, taken_out_otherwise
+from relaytune.pipeline.job import Job
+from relaytune.pipeline.preparing import check_stage
+from relaytune.pipeline.quarantining import settle_drops
+
+if TYPE_CHECKING:
+    from relaytune.facts.auditing import TrainingAnswer
+    from relaytune.facts.sources import Sources
+    from relaytune.facts.verifying import Verifier
+
+
+def check_and_audit(job: Job) -> list[Finding]:
+    """What must be done before training: check the data and, where the recipe names sources, audit and gate them.
+
+    Raises:
+        DataError: the data are faulty, or the gate refuses them.
+    """
+    findings = check_stage(job)
+    if job.recipe.data.facts is not None:
+        result = audit_stage(job)
+        job.screen.say(gate_line(job.recipe.data.facts, result.gate))
+        refuse_at_gate(job, result)
+    return findings
+
+
+def audit_stage(job: Job) -> AuditResult:
+    """Audit a sample of the rows, and take out what the recipe drops. Needs the frozen rows.
+
+    Raises:
+        RunError: the recipe names no sources.
+        DataError: the sources, or the file of people's labels, are faulty.
+        RecipeError: the judge is a relative of who wrote the answers.
+    """
+    facts = _facts(job)
+    _refuse_related_judge(job)
+    made_from = inputs(job, "audited rows", "facts", "sources", "fact labels", "rows taken out otherwise", "relatives")
+    if facts.stratify_by:
+        made_from |= inputs(job, "training file")
+    job.make(job.stage("audit", made_from), lambda: _audit(job))
+    result = read_result(job.run.audit_result, AuditResult)
+    dropped = set(result.gate.dropped)
+    settle_drops(job, {one.id: reason_of(one) for one in read_catalog(job.run.audit) if one.id in dropped})
+    check_stage(job)
+    return result
+
+
+def refuse_at_gate(job: Job, result: AuditResult) -> None:
+    """Refuse to train on data that the gate does not let pass.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not result.gate.passed:
+        reasons = "\n".join(f"  - {reason}" for reason in result.gate.refusals)
+        raise DataError(
+            f"{job.recipe_path}: the audit's gate lets no training begin\n{reasons}\n"
+            f"`{job.command('audit')}` shows what is wrong."
+        )
+
+
+def _facts(job: Job) -> Facts:
+    if job.recipe.data.facts is None:
+        raise RunError(
+            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. data: {{facts: {{sources: "
+            "handbook}}}}"
+        )
+    return job.recipe.data.facts
+
+
+def _refuse_related_judge(job: Job) -> tuple[str, ...]:
+    facts, recipe = _facts(job), job.recipe
+    if facts.judge is None:
+        return ()
+    judging = Judging.model_validate({"judges": [facts.judge], "same_family": facts.same_family})
+    return check_families(judging, recipe.base_model.name, recipe.data.generator, str(job.recipe_path), "data.facts")
+
+
+def _audit(job: Job) -> Sequence[Path]:
+    from relaytune.facts.auditing import Witnesses, check_rows, conclude, sample_rows
+    from relaytune.facts.checking import check_answers
+    from relaytune.facts.labels import HumanLabels, read_human_labels
+    from relaytune.facts.sources import read_sources
+
+    facts, run, folder = _facts(job), job.run, job.recipe_path.parent
+    population = _population(job, facts)
+    labels = HumanLabels({}, 0)
+    if facts.human_labels:
+        labels = read_human_labels(folder / facts.human_labels, population.keys())
+    rows, plan = sample_rows(facts, population)
+    job.screen.say(plan)
+    sources = read_sources(folder / facts.sources, job.screen)
+    verifiers = make_verifiers(job, facts)
+    witnesses = Witnesses(
+        tuple(verifier.name for verifier in verifiers),
+        len({passage.document for passage in sources.passages}),
+        len(sources.passages),
+        _checked_under(facts, sources, verifiers),
+        _refuse_related_judge(job),
+    )
+    earlier = _earlier(job, witnesses.checked_under)
+    if known := sum(row.statement.id in earlier for row in rows):
+        job.screen.say(f"{known} of {len(rows)} answers were checked before against the same sources.")
+    answers = check_rows(
+        rows,
+        earlier,
+        labels,
+        lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
+    )
+    result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
+    write_catalog(run.audit, answers)
+    write_result(run.audit_result, result)
+    job.screen.say(sentence(rate_sentence(result)))
+    return [run.audit, run.audit_result]
+
+
+def make_verifiers(job: Job, facts: Facts) -> list[Verifier]:
+    """Those of the recipe, the surest first: the first that can tell counts."""
+    from relaytune.facts.verifying.exact import ExactVerifier
+
+    verifiers: list[Verifier] = [ExactVerifier()]
+    return verifiers
+
+
+def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
+    settings = facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
+    names = [verifier.name for verifier in verifiers]
+    return sha256_of_value([settings, sources.hash, sources.retrieval, names, relaytune_version()])
+
+
+def _earlier(job: Job, checked_under: str) -> Mapping[str, CheckedAnswer]:
+    """Answers that were checked before against the same sources by the same verifiers."""
+    try:
+        if read_result(job.run.audit_result, AuditResult).checked_under != checked_under:
+            return {}
+        return {answer.id: answer.checked for answer in read_catalog(job.run.audit)}
+    except (RelaytuneError, FileNotFoundError):
+        return {}  # there is no earlier audit that can be read: all are checked, which the caller's bar shows
+
+
+def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
+    """The rows to train and validate on, before any is left out; a row that stands twice counts once."""
+    from relaytune.facts.auditing import TrainingAnswer
+
+    paths = [job.run.train, job.run.validation, *([job.run.excluded] if job.run.excluded.exists() else [])]
+    rows = [row for path in paths for row in read_examples(path)]
+    strata = _strata(job, facts.stratify_by, rows) if facts.stratify_by else {}
+    return {
+        row.id: TrainingAnswer(
+            Statement(row.id, question_of(row), row.completion), row.source, strata.get(row.source, "")
+        )
+        for row in rows
+    }
+
+
+def question_of(row: Example) -> str:
+    """The last turn that is the user's; empty where there is none."""
+    return next((turn["content"] for turn in reversed(row.messages) if turn["role"] == "user"), "")
+
+
+def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:
+    """The value of the column in the data file, by where the row stands."""
+    from relaytune.data.loading import load_rows
+
+    name = job.recipe.data.train
+    loaded, _ = load_rows(job.recipe_path.parent / name, name)
+    values = {row.source: row.values for row in loaded}
+    missing = [row.source for row in rows if column not in values.get(row.source, {})]
+    if missing:
+        columns = sorted({key for row in loaded for key in row.values})
+        raise DataError(
+            f"data.facts.stratify_by: {len(missing)} rows lack the column {column!r}, the first at {missing[0]}; "
+            f"columns of the file: {', '.join(columns)}"
+        )
+    return {row.source: str(values[row.source][column]) for row in rows}
+
+
+def write_rows_to_label(job: Job, path: Path) -> int:
+    """Write the audited rows as a CSV file for people to label; returns how many. See `write_labels_to_fill`.
+
+    Raises:
+        UsageError: there is such a file; labels are never written over.
+    """
+    from relaytune.facts.labels import write_labels_to_fill
+
+    if path.exists():
+        raise UsageError(f"--to-label {path}: there is such a file, and labels are never written over; name another")
+    answers = read_catalog(job.found(job.run.audit, "audit"))
+    write_labels_to_fill(path, answers)
+    return len(answers)
+
+
+def audited_text(job: Job, result: AuditResult) -> str:
+    """What `relaytune audit` prints."""
+    return audit_text(result, _facts(job), read_catalog(job.run.audit), job.command("audit"))
