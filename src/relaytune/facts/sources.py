@@ -2,7 +2,7 @@
 
 Words are matched by BM25 (Robertson and Zaragoza 2009, in Lucene's form, by bm25s). Where the encoder all-MiniLM-L6-v2
 is installed, passages near in meaning are found too, and the two rankings are joined by reciprocal rank fusion
-(Cormack, Clarke and Büttcher 2009, with their constant). Both are deterministic; ties go to the passage that comes first.
+(Cormack, Clarke and Büttcher 2009, with their constant). Both are deterministic; ties go to the passage that is first.
 """
 
 from __future__ import annotations
