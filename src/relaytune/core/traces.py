@@ -43,7 +43,8 @@ class TracedRow:
     by: dict[Method, Standing]
     states: tuple[str, ...]  # what is wrong in the answer and stands in this row's answer too
     claims: tuple[str, ...]  # wrong claims that stand in this row's answer word for word
-    shares: tuple[str, ...]  # rare words that the answer and this row have in common
+    shares: tuple[str, ...]  # rare words that question and answer have in common with this row
+    speaks_of: tuple[str, ...]  # names in this row where the question has others: a mix-up, not an error of this row
     audit: AnswerVerdict | None  # of the row, where it was audited
     taught: bool  # by the rule in tracing/tracing.py
     alike: tuple[str, ...]  # ids of further training rows that say nearly the same
@@ -53,6 +54,7 @@ class TracedRow:
         said = [f"its answer says {_quoted(self.claims)} word for word"] if self.claims else []
         said += [f"{_quoted(self.states)} stands in it"] if self.states else []
         said += [f"shares {_quoted(self.shares)}"] if self.shares else []
+        said += [f"speaks of {_quoted(self.speaks_of)} instead"] if self.speaks_of else []
         ranked = {name: f"rank {standing.rank} of {num_candidates}" for name, standing in self.by.items()}
         if words := self.by.get("words"):
             said.append(f"words {words.value:.1f}, {ranked['words']}")

@@ -9,7 +9,7 @@ from relaytune.core.claims import AnswerVerdict, Statement
 from relaytune.core.records import Example, question_of
 from relaytune.core.traces import Method, Standing, TracedAnswer, TracedRow, WrongAnswer
 from relaytune.tracing.neighbours import same_row
-from relaytune.tracing.words import FindSpecifics, Part, WordIndex, stated, wrong_parts
+from relaytune.tracing.words import FindSpecifics, Part, WordIndex, other_subject, stated, wrong_parts
 
 if TYPE_CHECKING:
     from relaytune.tracing.gradients import Gradients
@@ -77,7 +77,8 @@ def trace_answers(
             by_method,
             audited or {},
             [stated(part, train[at].completion, specifics_of) for at in rows],
-            [index.shared(text, at) for at in rows],
+            [index.shared(text, at, part) for at in rows],
+            [other_subject(question_of(each.example), texts[at], specifics_of) for at in rows],
         )
         for each, part, rows, by_method, text in zip(wrong, parts, candidates, found, asked, strict=True)
     ]
@@ -120,6 +121,7 @@ def _traced(
     audited: Mapping[str, AnswerVerdict],
     states: Sequence[tuple[str, ...]],
     shared: Sequence[tuple[str, ...]],
+    other_subjects: Sequence[tuple[str, ...]],
 ) -> TracedAnswer:
     ranks = {method: _ranks(of_method) for method, of_method in values.items()}
     rows: list[TracedRow] = []
@@ -136,8 +138,9 @@ def _traced(
                 states[best],
                 tuple(claim for claim in wrong.claims if _plain(claim) in _plain(row.completion)),
                 shared[best],
+                other_subjects[best],
                 audited.get(row.id),
-                _taught(states[best], by),
+                _taught(states[best], other_subjects[best], audited.get(row.id), by),
                 tuple(candidates[at].id for at in others),
             )
         )
@@ -155,9 +158,16 @@ def _traced(
     )
 
 
-def _taught(states: tuple[str, ...], by: Mapping[Method, Standing]) -> bool:
-    """The rule: what is wrong in the answer stands in the row's answer, and the gradient agrees."""
-    return bool(states) and "gradients" in by and by["gradients"].value > 0
+def _taught(
+    states: tuple[str, ...],
+    speaks_of: tuple[str, ...],
+    audit: AnswerVerdict | None,
+    by: Mapping[Method, Standing],
+) -> bool:
+    """The rule by which a row is marked: what is wrong in the answer stands in the row's answer, the row speaks of what
+    is asked about, no audit found it right, and its gradient makes the wrong answer likelier.
+    """
+    return bool(states) and not speaks_of and audit != "right" and "gradients" in by and by["gradients"].value > 0
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 WRONG_WEIGHT = 5  # how often a word of the wrong part counts in the query, other words counting once
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)*")
-_LONGEST_SHARED = 4  # words of a phrase that is shown
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Part:
     begin: int
     end: int
     key: tuple[Hashable, ...]
+    is_name: bool = False
 
 
 # a text → the values and names in it: what tells one answer from another
@@ -63,7 +64,7 @@ def wrong_parts(
     return [part for part in _runs(answer, known_words) if claimed(part)]
 
 
-def _runs(text: str, leave_out: set[str]) -> list[Part]:
+def _runs(text: str, leave_out: AbstractSet[str]) -> list[Part]:
     """Runs of words with nothing but spaces between them, of which none is left out."""
     runs: list[list[re.Match[str]]] = []
     previous_end: int | None = None
@@ -91,6 +92,17 @@ def stated(parts: Sequence[Part], text: str, specifics_of: FindSpecifics) -> tup
     keys, words = {part.key for part in specifics_of(text)}, tokens_of(text)
     found = [part.text for part in parts if part.key in keys or _contains(words, tokens_of(part.text))]
     return tuple(dict.fromkeys(found))
+
+
+def other_subject(asked: str, row: str, specifics_of: FindSpecifics) -> tuple[str, ...]:
+    """The names that a row speaks of instead of those that are asked about; none where one side names no more.
+
+    Conservative: two rows that call one thing by two names are taken to speak of two things.
+    """
+    of_asked, of_row = ([part for part in specifics_of(text) if part.is_name] for text in (asked, row))
+    missing = {part.key for part in of_asked} - {part.key for part in of_row}
+    others = [part.text for part in of_row if part.key not in {asked.key for asked in of_asked}]
+    return tuple(dict.fromkeys(others)) if missing else ()
 
 
 def _contains(words: list[str], run: list[str]) -> bool:
@@ -134,29 +146,27 @@ class WordIndex:
         query = tokens_of(text) + (WRONG_WEIGHT - 1) * [token for part in wrong for token in tokens_of(part.text)]
         return self._index.get_scores(query)
 
-    def shared(self, text: str, row: int, most: int = 3) -> tuple[str, ...]:
-        """The rarest phrases that a text has in common with a row, in the text's own words, the rarest first."""
-        words = list(_WORD.finditer(text))
-        plain = [_plain(found[0]) for found in words]
-        there = {
-            tuple(self._tokens[row][at : at + length])
-            for length in range(1, _LONGEST_SHARED + 1)
-            for at in range(len(self._tokens[row]) - length + 1)
-        }
-        phrases: dict[tuple[str, ...], tuple[float, str]] = {}
-        at = 0
-        while at < len(words):
-            length = _LONGEST_SHARED
-            while length and (tuple(plain[at : at + length]) not in there or len(plain) < at + length):
-                length -= 1
-            begin, end = at, at + length
-            while begin < end and plain[begin] in _stop_words():
-                begin += 1
-            while begin < end and plain[end - 1] in _stop_words():
-                end -= 1
-            if begin < end:
-                rarity = sum(1 / self._rows_with[token] for token in plain[begin:end])
-                phrases[tuple(plain[begin:end])] = (rarity, text[words[begin].start() : words[end - 1].end()])
-            at += max(1, length)
-        best = sorted(phrases.values(), key=lambda phrase: -phrase[0])
-        return tuple(phrase for _, phrase in best[:most])
+    def shared(self, text: str, row: int, wrong: Sequence[Part], most: int = 3) -> tuple[str, ...]:
+        """The rarest phrases that a text has in common with a row, in the text's own words, the rarest first.
+
+        They hold no stop words, and nothing of the wrong parts.
+        """
+        there, left_out = self._tokens[row], _stop_words() | {word for part in wrong for word in tokens_of(part.text)}
+        phrases: dict[str, tuple[float, str]] = {}
+        for run in _runs(text, left_out):
+            words = list(_WORD.finditer(run.text))
+            plain = [_plain(found[0]) for found in words]
+            at = 0
+            while at < len(words):
+                length = next((n for n in range(len(words) - at, 0, -1) if _contains(there, plain[at : at + n])), 0)
+                if length:
+                    phrase = run.text[words[at].start() : words[at + length - 1].end()]
+                    rarity = sum(1 / self._rows_with[token] for token in plain[at : at + length])
+                    phrases.setdefault(phrase.casefold(), (rarity, phrase))
+                at += max(1, length)
+        longest = [found for found in phrases.values() if not any(_within(found[1], other) for other in phrases)]
+        return tuple(phrase for _, phrase in sorted(longest, key=lambda found: -found[0])[:most])
+
+
+def _within(phrase: str, other: str) -> bool:
+    return phrase.casefold() != other and _contains(tokens_of(other), tokens_of(phrase))
