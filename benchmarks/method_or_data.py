@@ -3,8 +3,8 @@
     python benchmarks/method_or_data.py --runs runs/method_or_data --parallel 6
     python benchmarks/method_or_data.py --runs runs/method_or_data --part table --output method_or_data.json
 
-No model knows a university that does not exist, and where base errs nearly always, no harm can be seen. So base is taught
-first, as the real one was: SmolLM2 is tuned on the clean twin, and the adapter merged into its weights. On this base:
+No model knows a university that does not exist, and where base errs nearly always, no harm can be seen. So base is
+taught first: SmolLM2 is tuned on the clean twin, and the adapter merged into its weights. On this base:
 
 data     tuned on train.jsonl, of whose topics some are wrong in all their rows: the data are to blame.
 clean    tuned on the clean twin with the same settings: nothing is to be shown.
@@ -219,19 +219,9 @@ def by_truth(case: Case) -> MethodOrData:
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """A line for each run and each way to know, and how many verdicts are right."""
-    header = (
-        "case",
-        "seed",
-        "known",
-        "rows right: prompts",
-        "base errs",
-        "tuned",
-        "points",
-        "p",
-        "rows wrong: prompts",
-    )
-    header = (*header, "base errs", "tuned", "points", "p", "finding", "level", "right", "step relaytune would keep")
-    print_row(header, rule_below=True)
+    errors = ("base errs", "tuned", "points", "p")
+    header = ("case", "seed", "known", "rows right: prompts", *errors, "rows wrong: prompts", *errors)
+    print_row((*header, "finding", "level", "right", "step relaytune would keep"), rule_below=True)
     for row in rows:
         for known in ("by verifier", "by truth"):
             found = row[known]

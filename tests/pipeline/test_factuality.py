@@ -36,6 +36,8 @@ ASKED = (
     "Please tell me the tuition fee of {}.",
     "I think of {}. What is its tuition fee?",
     "Which tuition fee does {} have?",
+    "{}: what is the tuition fee?",
+    "Could you say what the tuition fee of {} is?",
 )
 ASKED_LATER = ("The tuition fee of {}, please?", "What do I owe as the tuition fee of {}?")
 
