@@ -14,10 +14,10 @@ from rich.console import Console
 
 from advisor_truth import Truth, read_truth
 from handoff_cost import begin_worker
+from relaytune.core.declining import abstained
 from relaytune.core.records import Example, Generation
 from relaytune.core.run_folder import RunFolder
 from relaytune.core.screen import Screen
-from relaytune.evaluation.traits import abstained
 from relaytune.pipeline import Job, open_job
 
 ADVISOR = Path(__file__).parents[1] / "examples" / "advisor"

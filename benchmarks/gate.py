@@ -25,13 +25,13 @@ from typing import Any
 
 from advisor_runs import ADVISOR, AUDITED, CLEAN, WITH_ERRORS, AdvisorRun, KnownTruth, make_all, print_row
 from relaytune.core.catalog import read_catalog
+from relaytune.core.declining import abstained
 from relaytune.core.files import write_json
 from relaytune.core.model import find_model
 from relaytune.core.recipe import load_recipe
 from relaytune.core.records import Example, Generation, read_examples, read_generations
 from relaytune.core.results import EvaluationResult, read_result
 from relaytune.core.statistics import paired_share_interval, paired_test, share_interval
-from relaytune.evaluation.traits import abstained
 from relaytune.evidence import estimate_of, say_estimate
 from relaytune.pipeline import run_all
 
