@@ -136,6 +136,8 @@ def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
     """Those of the recipe, the surest first: the first that can tell counts."""
     from relaytune.facts.verifying.exact import ExactVerifier
 
+    if facts.entailment or facts.judge:
+        raise RunError(f"{job.recipe_path}: data.facts.entailment and data.facts.judge cannot be used yet")
     return [ExactVerifier(sources.passages)]
 
 
