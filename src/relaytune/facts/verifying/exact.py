@@ -32,7 +32,7 @@ NAME = "exact"
 
 # how much a claim's word counts where it stands
 BESIDE, IN_LINE, ABOVE, IN_PASSAGE = 1.0, 0.9, 0.85, 0.3
-APART = 0.7  # a word of the claim that stands in another segment than the value
+APART = 0.4  # a word of the claim that stands in another segment than the value
 OF_CONTEXT = 0.5  # a word of the question
 BEYOND = 0.15  # taken off for what a line says beside its value and the claim does not
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
@@ -40,6 +40,8 @@ SUPPORTS = 0.4
 SUPPORTS_AS_BEST = 0.25  # where no other value fits better
 CONTRADICTS = 0.5
 DENIES = 0.7
+SAME_ATTRIBUTE = 0.3
+TURNING_POINTS = frozenset({"=begin", "=end", "=deadline"})  # what a date is of
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
 HALF_THE_WORDS = 0.5  # of a clause that is denied, which its denial repeats itself
@@ -54,6 +56,8 @@ class _Candidate:
     fact: Fact
     score: float
     agrees: bool | None
+    same_subject: bool  # the line, with what stands above it, has every name of the claim and its question
+    same_attribute: bool  # it has enough of the other words beside the claim's value
 
 
 class ExactVerifier:
@@ -91,13 +95,7 @@ class ExactVerifier:
         if _repeats_question(claim, fact):
             return None
         weights = self._weights(claim, fact)
-        candidates = [
-            _Candidate(line, other, self._score(weights, line, other), agree(fact.value, other.value))
-            for line in lines
-            for other in line.facts
-            if comparable(fact.value, other.value) and not _opposite_roles(fact, other)
-        ]
-        candidates.sort(key=lambda one: -one.score)
+        candidates = self._candidates(claim, fact, weights, lines)
         kind, value = fact.value.kind, fact.value.text
         if not candidates and fact.value.measure == "count" and not value[0].isdigit():
             return None  # "both", "in two ways": hardly ever what a claim is about
@@ -108,7 +106,7 @@ class ExactVerifier:
                 return _verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
         if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
             return ClaimVerdict("not_found", NAME, f"the sources say {value!r}, but not clearly of this", kind=kind)
-        if best >= CONTRADICTS and self._same_subject(claim, candidates[0].line):
+        if candidates and self._speaks_of(claim, candidates[0]):
             reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
             return _verdict("contradicted", reason, candidates[0].line, kind)
         if denial := self._denial_of_value(claim, weights, lines):
@@ -116,6 +114,44 @@ class ExactVerifier:
                 "contradicted", f"the source says that there is none, the {claim.part} {value}", denial, kind
             )
         return ClaimVerdict("not_found", NAME, f"no source found says {value!r} of this", kind=kind)
+
+    def _candidates(
+        self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
+    ) -> list[_Candidate]:
+        """The values that a claim's value can be held against, best first; only those of its very subject if there are."""
+        subjects = self._subjects(claim)
+        of_subjects = frozenset[str]().union(*(name.stems for name in subjects))
+        told = told_stems(claim.text) | told_stems(claim.context)
+        attribute = (fact.close or told_stems(claim.context)) - of_subjects
+        candidates = []
+        for line in lines:
+            for other in line.facts:
+                if not comparable(fact.value, other.value) or {fact.role, other.role} == {"from", "until"}:
+                    continue
+                beside = other.close | line.stems | line.above
+                counted = fact.value.nouns | other.value.nouns
+                if fact.value.measure == "count" and not counted & beside & told:
+                    continue
+                same_attribute = (
+                    self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE and attribute & TURNING_POINTS <= beside
+                )
+                score = self._score(weights, line, other)
+                same_subject = bool(of_subjects) and of_subjects <= line.all_stems
+                agrees = agree(fact.value, other.value)
+                candidates.append(_Candidate(line, other, score, agrees, same_subject, same_attribute))
+        if any(one.same_subject and one.same_attribute for one in candidates):
+            candidates = [one for one in candidates if one.same_subject]
+        return sorted(candidates, key=lambda one: -one.score)
+
+    def _subjects(self, claim: Claim) -> list[Name]:
+        """What a claim and its question name, as far as the sources know it."""
+        return [name for name in names(f"{claim.text}\n{claim.context}") if self._vocabulary.knows(name)]
+
+    def _speaks_of(self, claim: Claim, one: _Candidate) -> bool:
+        """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
+        if not one.same_attribute:
+            return False
+        return one.same_subject or (one.score >= CONTRADICTS and self._same_subject(claim, one.line))
 
     def _weights(self, claim: Claim, fact: Fact | None = None) -> dict[str, float]:
         """What each of a claim's words tells; those beside the value more, those of its context less."""
@@ -256,11 +292,6 @@ def _repeats_question(claim: Claim, fact: Fact) -> bool:
     if claim.part == "question" or asks_whether(claim.context):
         return False
     return any(agree(fact.value, value) for value in values(claim.context) if comparable(fact.value, value))
-
-
-def _opposite_roles(fact: Fact, other: Fact) -> bool:
-    """Whether one is the date from which and the other the date until which."""
-    return {fact.role, other.role} == {"from", "until"}
 
 
 def _same_sort(name: Name, other: Name) -> bool:
