@@ -77,7 +77,7 @@ def measure(verifier: Verifier, sources: Sources, planted: list[Row], clean: lis
     print(
         f"\n{verifier.name}: {len(planted)} planted rows, {len(clean)} clean rows, {num_claims} claims in {seconds:.1f} s\n"
     )
-    print("| kind of error | wrong rows | called false (recall) | false or doubtful | called right | unchecked |")
+    print("| kind of error | rows | called false (recall) | false or doubtful | called right | unchecked |")
     print("| --- | --- | --- | --- | --- | --- |")
     by_kind: dict[str, list[CheckedAnswer]] = defaultdict(list)
     for row, answer in pairs:

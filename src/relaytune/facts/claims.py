@@ -120,12 +120,12 @@ def _balanced(text: str) -> bool:
 
 
 def _context(statement: Statement, sentence: str, piece: str, said_before: str) -> str:
-    """The question; the sentence before, where the claim's words refer to it; the rest of its own sentence."""
+    """The question; the sentence before, where the claim refers to it; what stands before it in its own sentence."""
     parts = [statement.question.strip()]
     if said_before and (_REFERS.search(sentence) or len(content_stems(sentence)) < 4 or not names(sentence)):
         parts.append(said_before)
     if piece != sentence:
-        parts.append(sentence.replace(piece, "", 1).strip(" ,;"))
+        parts.append(sentence[: sentence.index(piece)].strip(" ,;"))
     return " ".join(part for part in parts if part)
 
 

@@ -18,13 +18,16 @@ from relaytune.facts.language.polarity import (
     affirmed_stems,
     begins_with_pronoun,
     clauses,
+    denied_things,
     denies,
     denies_existence,
     is_fragment,
+    says_yes,
 )
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
+from relaytune.facts.language.words import stem as stem_of
 from relaytune.facts.verifying.exact_lines import Fact, Line, claim_facts, lines_of, told_stems
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
@@ -82,6 +85,7 @@ class ExactVerifier:
             if spoken := self._of_words(claim, lines, found):
                 found.append(spoken)
         found += self._of_names(claim, lines)
+        found += self._of_things(claim, lines)
         return _joined(found)
 
     def _lines_of(self, passage: Passage) -> tuple[Line, ...]:
@@ -109,7 +113,7 @@ class ExactVerifier:
         if candidates and self._speaks_of(claim, candidates[0]):
             reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
             return _verdict("contradicted", reason, candidates[0].line, kind)
-        if denial := self._denial_of_value(claim, weights, lines):
+        if denial := self._denial_of_value(claim, fact, weights, lines):
             return _verdict(
                 "contradicted", f"the source says that there is none, the {claim.part} {value}", denial, kind
             )
@@ -118,7 +122,7 @@ class ExactVerifier:
     def _candidates(
         self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
     ) -> list[_Candidate]:
-        """The values that a claim's value can be held against, best first; only those of its very subject if there are."""
+        """The values that a claim's value can be held against, best first; only of its very subject if there are."""
         subjects = self._subjects(claim)
         of_subjects = frozenset[str]().union(*(name.stems for name in subjects))
         told = told_stems(claim.text) | told_stems(claim.context)
@@ -130,9 +134,9 @@ class ExactVerifier:
                     continue
                 beside = other.close | line.stems | line.above
                 counted = fact.value.nouns | other.value.nouns
-                if fact.value.measure == "count" and not counted & beside & told:
+                if fact.value.measure == "count" and not counted & (other.close | other.value.nouns) & told:
                     continue
-                same_attribute = (
+                same_attribute = fact.value.measure.startswith("score of") or (
                     self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE and attribute & TURNING_POINTS <= beside
                 )
                 score = self._score(weights, line, other)
@@ -190,12 +194,17 @@ class ExactVerifier:
         told = content_stems(claim.text) | content_stems(claim.context)
         return all(name.stems <= told for name in line.names) and any(name.stems <= line.all_stems for name in subjects)
 
-    def _denial_of_value(self, claim: Claim, weights: dict[str, float], lines: Sequence[Line]) -> Line | None:
+    def _denial_of_value(
+        self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
+    ) -> Line | None:
         """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
+        test = fact.value.measure.removeprefix("score of ") if fact.value.measure.startswith("score of ") else ""
         for line in lines:
+            if test and stem_of(test) in line.stems and denies(line.text) and not line.facts:
+                return line  # "no such test is asked for"
             if line.facts or not denies_existence(line.text):
                 continue
-            covered = sum(weight for stem, weight in weights.items() if stem in line.stems)
+            covered = sum(weight for word, weight in weights.items() if word in line.stems)
             if covered >= DENIES * sum(weights.values()) and self._same_subject(claim, line):
                 return line
         return None
@@ -224,19 +233,34 @@ class ExactVerifier:
 
     def _line_naming_another(self, claim: Claim, name: Name, lines: Sequence[Line]) -> Line | None:
         """The line that says of another of the same sort what the claim says of this name."""
-        said = told_stems(claim.text) - name.stems
+        subjects = [one for one in self._subjects(claim) if not one.stems & name.stems]
+        of_subjects = frozenset[str]().union(*(one.stems for one in subjects))
         told = told_stems(claim.text) | told_stems(claim.context)
-        if len(said) < 2:
-            return None
+        said = told_stems(claim.text) - name.stems - of_subjects
         found = None
         for line in lines:
-            share = self._vocabulary.share(said, line.all_stems)
-            if share >= SAME_WORDS - SPEAKS_OF_IT and name.stems <= line.all_stems | line.elsewhere:
-                return None
+            if name.stems <= line.stems:
+                return None  # whatever the source says of it there
             others = [other for other in line.names if _same_sort(name, other)]
-            if found is None and share >= SAME_WORDS and said & line.stems and others:
-                found = line if not any(other.stems <= told for other in others) else None
+            if found is not None or not others or any(other.stems <= told for other in others):
+                continue
+            same_role = self._vocabulary.share(said, line.stems | line.above) >= SAME_ATTRIBUTE and said & line.stems
+            of_subject = bool(of_subjects) and of_subjects <= line.all_stems
+            if same_role and (of_subject or self._vocabulary.share(said, line.all_stems) >= SAME_WORDS):
+                found = line
         return found
+
+    def _of_things(self, claim: Claim, lines: Sequence[Line]) -> list[ClaimVerdict]:
+        """What a question takes to exist, or a "yes" says to, and a line says not to."""
+        if claim.part == "question" and asks_whether(claim.text):
+            return []
+        if claim.part == "answer" and not (says_yes(claim.text) and asks_whether(claim.context)):
+            return []
+        told = content_stems(claim.text if claim.part == "question" else claim.context)
+        for line in lines:
+            if any(thing <= told for thing in denied_things(line.text)):
+                return [_verdict("contradicted", "the source says that there is none", line, "negation")]
+        return []
 
     # --- words: the same clause, affirmed or denied
 
@@ -278,7 +302,7 @@ class ExactVerifier:
             return _verdict("supported", "the source says so in the same words", line, "statement")
         if share(stems, spoken) < HALF_THE_WORDS or share(stems, spoken | line.above) < SAME_WORDS:
             return None
-        if share(said, stems | content_stems(claim.context)) < SAME_WORDS:
+        if share(said, stems | content_stems(claim.context)) < SAME_WORDS or share(said, stems) < HALF_THE_WORDS:
             return None
         if EXCEPTION.search(line.text) or EXCEPTION.search(clause) or not self._same_subject(claim, line):
             return None
