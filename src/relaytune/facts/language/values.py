@@ -37,6 +37,9 @@ def comparable(first: Value, second: Value) -> bool:
     """Whether two values measure the same thing in the same unit. What a bare number counts its text does not tell."""
     if "score" in (first.measure, second.measure):
         return first.kind == second.kind == "score" and "level of a language" not in (first.measure, second.measure)
+    if {first.kind, second.kind} == {"number", "score"}:
+        number = first if first.kind == "number" else second
+        return number.measure == "count" and not number.nouns
     if first.measure != second.measure:
         return False
     if first.measure == "count":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relaytune.core.claims import Claim, ClaimKind, ClaimVerdict, Evidence, Passage, Support
-from relaytune.facts.language.names import Name, is_person, names
+from relaytune.facts.language.names import Name, is_person, is_test, names
 from relaytune.facts.language.polarity import (
     EXCEPTION,
     affirmed_stems,
@@ -44,6 +44,7 @@ SUPPORTS_AS_BEST = 0.25  # where no other value fits better
 CONTRADICTS = 0.5
 DENIES = 0.7
 SAME_ATTRIBUTE = 0.3
+SURELY = 0.6
 TURNING_POINTS = frozenset({"=begin", "=end", "=deadline"})  # what a date is of
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
@@ -136,8 +137,11 @@ class ExactVerifier:
                 counted = fact.value.nouns | other.value.nouns
                 if fact.value.measure == "count" and not counted & (other.close | other.value.nouns) & told:
                     continue
-                same_attribute = fact.value.measure.startswith("score of") or (
-                    self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE and attribute & TURNING_POINTS <= beside
+                if not attribute & TURNING_POINTS <= beside:
+                    continue
+                same_attribute = (
+                    fact.value.measure.startswith("score of")
+                    or self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE
                 )
                 score = self._score(weights, line, other)
                 same_subject = bool(of_subjects) and of_subjects <= line.all_stems
@@ -148,12 +152,15 @@ class ExactVerifier:
         return sorted(candidates, key=lambda one: -one.score)
 
     def _subjects(self, claim: Claim) -> list[Name]:
-        """What a claim and its question name, as far as the sources know it."""
-        return [name for name in names(f"{claim.text}\n{claim.context}") if self._vocabulary.knows(name)]
+        """What a claim names, else what its question does, as far as the sources know it."""
+        for text in (claim.text, claim.context):
+            if known := [name for name in names(text) if not is_test(name) and self._vocabulary.knows(name)]:
+                return known
+        return []
 
     def _speaks_of(self, claim: Claim, one: _Candidate) -> bool:
         """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
-        if not one.same_attribute:
+        if not one.same_attribute and one.score < SURELY:
             return False
         return one.same_subject or (one.score >= CONTRADICTS and self._same_subject(claim, one.line))
 
