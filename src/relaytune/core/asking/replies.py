@@ -21,16 +21,23 @@ Replies = dict[str, Completion | Refusal]  # request key → what came back
 
 
 def ask_all(
-    judge: JudgeChoice, questions: Mapping[str, Sequence[Message]], path: Path, screen: Screen, device: str = "cpu"
-) -> tuple[Replies, Spending]:
+    judge: JudgeChoice,
+    questions: Mapping[str, Sequence[Message]],
+    path: Path,
+    screen: Screen,
+    spending: Spending,
+    device: str = "cpu",
+) -> Replies:
     """Replies to all questions, by request key: those that the log at `path` holds, and the others asked now.
+
+    What it takes is added to `spending`.
 
     Raises:
         JudgeError: the server does not answer, or refuses everything; the answers so far are in the log.
         ModelError: a local judge cannot be loaded.
         MachineError: a package that is needed is not installed, or the log cannot be written.
     """
-    log, spending = CallLog(path), Spending()
+    log = CallLog(path)
     replies: Replies = {}
     for key in questions:
         if kept := log.get(key):
@@ -39,7 +46,7 @@ def ask_all(
             spending.num_kept += 1
     unanswered = {key: messages for key, messages in questions.items() if key not in replies}
     if not unanswered:
-        return replies, spending
+        return replies
     with screen.bar(f"Judge {judge.title}", len(questions)) as bar:
 
         def take(key: str, reply: Completion | Refusal) -> None:
@@ -62,7 +69,7 @@ def ask_all(
             )
         else:
             _ask_server(judge, unanswered, take, spending, path)
-    return replies, spending
+    return replies
 
 
 def _ask_server(

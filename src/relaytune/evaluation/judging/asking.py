@@ -69,7 +69,8 @@ def ask_judge(
     asked = [*(pair.prompt for pair in pairs), *(single.prompt for single in singles)]
     prompts = [prompt for prompt in asked if prompt is not None]
     questions = {request_key(judge, prompt.messages): prompt.messages for prompt in prompts}
-    replies, spending = ask_all(judge, questions, log, screen, device)
+    spending = Spending()
+    replies = ask_all(judge, questions, log, screen, spending, device)
     return JudgeRun(
         tuple(_judgement(judge, pair, replies) for pair in pairs),
         tuple(_rating(judge, judging.scale, single, replies) for single in singles),
