@@ -49,7 +49,7 @@ def test_the_verdict_says_how_much_of_the_data_is_false_and_what_was_dropped(run
         read_result(run.verdict, Verdict), read_result(run.evaluation, EvaluationResult), recipe, audited=audit
     )
     section = note.split("## The training answers\n")[1].split("\n## ")[0]
-    assert "5.0% (95%: 1.5 to 15.8%) are clearly false" in section
+    assert "5.0% (95%: 1.2 to 15.8%) are clearly false" in section
     assert "told from 40 of 400 rows" in section
     assert "2 rows that the sources contradict dropped" in section
     assert "of the 398 rows that remain" in section
@@ -77,7 +77,7 @@ def test_a_report_without_sources_says_that_nobody_checked(run: RunFolder) -> No
 def test_the_card_carries_the_rate_and_the_package_the_figures(run: RunFolder) -> None:
     _, audit = _audit(run)
     package = write_package(run)
-    assert "5.0% (95%: 1.5 to 15.8%) are clearly false" in (package / "README.md").read_text(encoding="utf-8")
+    assert "5.0% (95%: 1.2 to 15.8%) are clearly false" in (package / "README.md").read_text(encoding="utf-8")
     assert read_result(package / "audit.json", AuditResult) == audit
 
 
