@@ -261,21 +261,23 @@ def truth_of(row: Example | TracedRow, truth: Mapping[tuple[str, int], Truth]) -
     return truth[file.rpartition("/")[2], int(line)]
 
 
-def says(answer: str, spellings: Sequence[str]) -> bool:
-    """Whether one of the spellings stands in an answer, as whole words."""
-    pattern = "|".join(re.escape(spelling) for spelling in spellings)
-    return re.search(rf"(?<![\w.,])(?:{pattern})(?![\w]|[.,]\d)", answer, re.IGNORECASE) is not None
+def place_of(spellings: Sequence[str], answer: str) -> float:
+    """Where the first of the spellings stands in an answer, as whole words; infinite where none does."""
+    plain, *sought = (re.sub(r"(?<=\d)[,. ](?=\d{3}\b)", "", text) for text in (answer, *spellings))
+    pattern = "|".join(re.escape(spelling) for spelling in sought)
+    found = re.search(rf"(?<![\w.,-])(?:{pattern})(?![\w-]|[.,]\d)", plain, re.IGNORECASE)
+    return found.start() if found else math.inf
 
 
 def answers_of(run: Run, contender: str, truth: Mapping[tuple[str, int], Truth]) -> list[Answered]:
-    """The contender's answers about topics that are all wrong. One that says both values repeats no error."""
+    """The contender's answers about topics that are all wrong. Of one that says both values the first counts."""
     answers = {answer.id: answer.completion for answer in read_generations(run.folder.generation(contender))}
     found = []
     for row in read_examples(run.folder.held_out):
         known = truth_of(row, truth)
         if known.all_wrong:
-            right = says(answers[row.id], known.right)
-            found.append(Answered(row.id, known.topic, says(answers[row.id], known.planted) and not right, right))
+            planted, right = (place_of(spellings, answers[row.id]) for spellings in (known.planted, known.right))
+            found.append(Answered(row.id, known.topic, planted < right, right < planted))
     return found
 
 

@@ -221,7 +221,7 @@ def _specifics_of(text: str) -> list[Part]:
         Part(value.text, value.start, value.end, (value.low, value.high, value.literal, value.date))
         for value in values(text)
     ]
-    return found + [Part(name.text, name.start, name.end, (name.stems,), is_name=True) for name in names(text)]
+    return found + [Part(name.text, name.start, name.end, (name.stems,), name.stems) for name in names(text)]
 
 
 def _embed(job: Job) -> Embed:

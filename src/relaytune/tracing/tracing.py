@@ -78,7 +78,12 @@ def trace_answers(
             audited or {},
             [stated(part, train[at].completion, specifics_of) for at in rows],
             [index.shared(text, at, part) for at in rows],
-            [other_subject(question_of(each.example), texts[at], specifics_of) for at in rows],
+            [
+                other_subject(
+                    question_of(each.example), each.answer, question_of(train[at]), train[at].completion, specifics_of
+                )
+                for at in rows
+            ],
         )
         for each, part, rows, by_method, text in zip(wrong, parts, candidates, found, asked, strict=True)
     ]

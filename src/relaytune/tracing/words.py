@@ -22,7 +22,7 @@ class Part:
     begin: int
     end: int
     key: tuple[Hashable, ...]
-    is_name: bool = False
+    stems: frozenset[str] = frozenset()  # of a name: what tells it from other names
 
 
 # a text → the values and names in it: what tells one answer from another
@@ -94,14 +94,20 @@ def stated(parts: Sequence[Part], text: str, specifics_of: FindSpecifics) -> tup
     return tuple(dict.fromkeys(found))
 
 
-def other_subject(asked: str, row: str, specifics_of: FindSpecifics) -> tuple[str, ...]:
-    """The names that a row speaks of instead of those that are asked about; none where one side names no more.
+def other_subject(
+    asked: str, answer: str, row_asked: str, row_answer: str, specifics_of: FindSpecifics
+) -> tuple[str, ...]:
+    """The names that a row's question speaks of instead of those that are asked about.
 
-    Conservative: two rows that call one thing by two names are taken to speak of two things.
+    None where the row speaks of every name that is asked about, or its question names nothing else.
     """
-    of_asked, of_row = ([part for part in specifics_of(text) if part.is_name] for text in (asked, row))
-    missing = {part.key for part in of_asked} - {part.key for part in of_row}
-    others = [part.text for part in of_row if part.key not in {asked.key for asked in of_asked}]
+
+    def stems_of(*texts: str) -> set[str]:
+        return {stem for text in texts for part in specifics_of(text) for stem in part.stems}
+
+    here, there = stems_of(asked, answer), stems_of(row_asked, row_answer)
+    missing = [part for part in specifics_of(asked) if part.stems and not part.stems & there]
+    others = [part.text for part in specifics_of(row_asked) if part.stems and not part.stems & here]
     return tuple(dict.fromkeys(others)) if missing else ()
 
 
