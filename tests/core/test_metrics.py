@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from relaytune.core.contract import Contract
+from relaytune.core.facts import Facts
 from relaytune.core.judging import Judging
 from relaytune.core.metrics import contract_metrics, metrics_of
 from relaytune.core.sections import Evaluation
@@ -80,3 +81,15 @@ def test_a_criterion_of_the_judges_may_be_better_when_lower() -> None:
     )
     assert (metrics["errors"].lower_is_better, metrics["clarity"].lower_is_better) == (True, False)
     assert (metrics["errors"].kind, metrics["errors"].group) == ("mean", "judge")
+
+
+def test_facts_are_measured_behind_the_judgement_where_there_are_sources() -> None:
+    measured = metrics_of(
+        Contract.model_validate({"free_text": "true"}),
+        Evaluation.model_validate({}),
+        None,
+        Facts.model_validate({"sources": "handbook"}),
+    )
+    facts = [name for name, metric in measured.items() if metric.group == "facts"]
+    assert list(measured)[:4] == facts == ["factual_errors", "unsupported", "unchecked", "verified"]
+    assert [measured[name].lower_is_better for name in facts] == [True, True, True, False]

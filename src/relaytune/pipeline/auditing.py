@@ -125,7 +125,7 @@ def _audit(job: Job) -> Sequence[Path]:
         labels,
         lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
     )
-    _say_untold(job, verifiers)
+    say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
@@ -161,7 +161,7 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
+def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
     """What a judge took, and claims of which a model gave no verdict that counts."""
     from relaytune.facts.verifying.entailment import EntailmentVerifier
     from relaytune.facts.verifying.judging import JudgeVerifier
