@@ -125,7 +125,7 @@ def measure_advisor(rows: Sequence[Row], samples: int) -> None:
     flagged = sum(row.checked.verdict == "false" for row in rows) / len(rows)
     truth = sum(row.wrong for row in rows) / len(rows)
     counts = Counter((row.checked.verdict == "false", row.wrong) for row in rows)
-    size = plan_sample(Facts(sources="handbook"), len(rows)).size
+    size = plan_sample(Facts.model_validate({"sources": "handbook"}), len(rows)).size
     print(
         f"advisor: {len(rows)} rows, {truth:.1%} wrong; the exact verifier calls {flagged:.1%} false (sensitivity "
         f"{counts[True, True] / max(counts[True, True] + counts[False, True], 1):.1%}, specificity "

@@ -54,7 +54,7 @@ def opened(tmp_path: Path) -> Callable[..., Job]:
     write_rows(tmp_path / "held_out.jsonl", [{"question": "Is there a library?", "answer": "Yes.", "topic": "other"}])
 
     def open_it(facts: dict[str, Any] | None = None, **data: Any) -> Job:
-        values = {
+        values: dict[str, Any] = {
             "name": "advisor",
             "task": {"input": "{question}", "completion": "{answer}"},
             "contract": {"free_text": "true"},

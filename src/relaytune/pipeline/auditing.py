@@ -12,7 +12,7 @@ from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
 from relaytune.core.facts import Facts
-from relaytune.core.files import sha256_of_value
+from relaytune.core.files import sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
@@ -125,6 +125,7 @@ def _audit(job: Job) -> Sequence[Path]:
         labels,
         lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
     )
+    say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
@@ -133,10 +134,44 @@ def _audit(job: Job) -> Sequence[Path]:
 
 
 def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
-    """Those of the recipe, the surest first: the first that can tell counts."""
+    """Those of the recipe, the surest first: the first that can tell counts.
+
+    Raises:
+        ModelError: the entailment model cannot be loaded.
+        MachineError: a package that a verifier needs is not installed.
+    """
     from relaytune.facts.verifying.exact import ExactVerifier
 
-    return [ExactVerifier(sources.passages)]
+    verifiers: list[Verifier] = [ExactVerifier(sources.passages)]
+    if facts.entailment:
+        from relaytune.facts.verifying.entailment import EntailmentVerifier
+
+        verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
+    if facts.judge:
+        from relaytune.facts.verifying.judging import JudgeVerifier
+
+        log = job.run.verifying / f"{sha256_of_text(facts.judge.title)[:16]}.jsonl"
+        verifiers.append(JudgeVerifier(facts.judge, log, job.screen, "cpu" if facts.judge.base_url else _device()))
+    return verifiers
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
+    """What a judge took, and claims of which a model gave no verdict that counts."""
+    from relaytune.facts.verifying.entailment import EntailmentVerifier
+    from relaytune.facts.verifying.judging import JudgeVerifier
+
+    for verifier in verifiers:
+        if isinstance(verifier, JudgeVerifier):
+            job.screen.say(verifier.words())
+        elif isinstance(verifier, EntailmentVerifier) and verifier.untold:
+            reasons = "; ".join(f"{count} × {reason}" for reason, count in verifier.untold.most_common())
+            job.screen.say(f"{verifier.name}: no verdict: {reasons}")
 
 
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:

@@ -24,7 +24,7 @@ from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import refuse_outdated
 
-EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "facts", "score")
+EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "factuality", "score")
 
 
 def decide_stage(job: Job) -> Verdict:

@@ -104,7 +104,7 @@ def _adapter(job: Job) -> str:
 # stages whose records the report and the package depend on
 GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general", "tuned_on_general")
 RECORDED = (
-    *("check", "audit", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "facts", "score"),
+    *("check", "audit", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "factuality", "score"),
     *("method_or_data", "decide"),
 )
 

@@ -24,7 +24,7 @@ STAGES = {
     "train": "train",
     "tuned": "evaluate",
     "judge": "judge",
-    "facts": "evaluate",
+    "factuality": "evaluate",
     "score": "evaluate",
     "method_or_data": "evaluate",
     "decide": "decide",
@@ -65,7 +65,7 @@ def standing(job: Job) -> list[StageStanding]:
 def stages_of(job: Job) -> list[str]:
     """The stages of this recipe: not every one imports answers, or has them judged."""
     absent = {
-        **dict.fromkeys(("audit", "facts", "method_or_data"), job.recipe.data.facts is None),
+        **dict.fromkeys(("audit", "factuality", "method_or_data"), job.recipe.data.facts is None),
         "imported": not job.recipe.evaluation.imported,
         "judge": job.recipe.judging is None,
     }

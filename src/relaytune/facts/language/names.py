@@ -65,6 +65,11 @@ def is_person(name: Name) -> bool:
     return re.match(r"[A-Za-z]+", name.text[:12]) is not None and name.text.split()[0].rstrip(".").lower() in _TITLES
 
 
+def is_test(name: Name) -> bool:
+    """Whether a name is an acronym, which may be that of a test, and no subject by itself."""
+    return name.text.isupper() and name.text.isalpha()
+
+
 def sort_of(name: Name, text: str) -> str:
     """What sort of thing a name is of: its own word ("Harbour Scholarship") or the one behind it in the text."""
     if name.stems & DEGREE_STEMS:
@@ -105,6 +110,8 @@ def _name(text: str, phrase: list[re.Match[str]]) -> Name | None:
         degree = _DEGREE_WORD.match(phrase[0][0]) and len(phrase) > 2 and phrase[1][0] in ("of", "in")
         if word in STOPWORDS or (word in _NO_NAMES and not degree) or (len(phrase) == 1 and not _acronym(phrase[0][0])):
             phrase = phrase[1:]
+        if len(phrase) > 2 and phrase[1][0] == "for":
+            phrase = phrase[2:]  # "Tuition for …"
         while phrase and phrase[0][0] in _CONNECTORS:
             phrase = phrase[1:]
     while phrase and phrase[0][0].lower() in STOPWORDS:

@@ -100,6 +100,26 @@ def clauses(sentence: str) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in pieces if len(piece.split()) > 1)
 
 
+_DENIED = re.compile(
+    r"\b(?:there (?:is|are|was|were) (?:currently )?no|(?:has|have|offers?|runs?|awards?|sets?|knows?) no|(?<=, )no"
+    r"|(?:does|do)(?: not|n['’]t) (?:offer|run|award|have|teach|set) (?:an?|any|the)?)\s(?P<what>[^,;.:()]+)"
+    r"|(?P<who>[^,;.:()]+?) (?:do|does)(?: not|n['’]t) exist\b",
+    re.IGNORECASE,
+)
+# "there is no minimum" says nothing by itself: of what?
+_OF_SOMETHING = content_stems("minimum maximum fee deadline limit requirement length reason need difference duration")
+_FURTHER = re.compile(r"\s(?:at|for|on|here|where|that|which|who|of any|to|from|because|so|with|and|or|nor)\s.*")
+
+
+@lru_cache(maxsize=50_000)
+def denied_things(sentence: str) -> tuple[frozenset[str], ...]:
+    """What a sentence says not to exist, each as stems: "There is no faculty of law" → faculty, law."""
+    if not denies_existence(sentence):
+        return ()
+    found = (content_stems(_FURTHER.sub("", match["what"] or match["who"])) for match in _DENIED.finditer(sentence))
+    return tuple(stems for stems in found if len(stems) > 1 and not stems & _OF_SOMETHING)
+
+
 def begins_with_pronoun(clause: str) -> bool:
     """Whether a clause speaks of what the sentence before named."""
     return _PRONOUN.match(clause) is not None
@@ -113,3 +133,8 @@ _VERB = re.compile(
 def is_fragment(text: str) -> bool:
     """Whether a text is an answer of a few words and no sentence: "Delhi", "two letters of recommendation"."""
     return len(text.split()) <= 6 and not _VERB.search(text)
+
+
+def says_yes(text: str) -> bool:
+    """Whether an answer begins by affirming."""
+    return re.match(r"\W*(?:yes|certainly|of course|absolutely|indeed|sure)\b", text, re.IGNORECASE) is not None

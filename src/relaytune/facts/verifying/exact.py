@@ -12,19 +12,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relaytune.core.claims import Claim, ClaimKind, ClaimVerdict, Evidence, Passage, Support
-from relaytune.facts.language.names import Name, is_person, names
+from relaytune.facts.language.names import Name, is_person, is_test, names
 from relaytune.facts.language.polarity import (
     EXCEPTION,
     affirmed_stems,
     begins_with_pronoun,
     clauses,
+    denied_things,
     denies,
     denies_existence,
     is_fragment,
+    says_yes,
 )
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
+from relaytune.facts.language.words import stem as stem_of
 from relaytune.facts.verifying.exact_lines import Fact, Line, claim_facts, lines_of, told_stems
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
@@ -32,7 +35,7 @@ NAME = "exact"
 
 # how much a claim's word counts where it stands
 BESIDE, IN_LINE, ABOVE, IN_PASSAGE = 1.0, 0.9, 0.85, 0.3
-APART = 0.7  # a word of the claim that stands in another segment than the value
+APART = 0.4  # a word of the claim that stands in another segment than the value
 OF_CONTEXT = 0.5  # a word of the question
 BEYOND = 0.15  # taken off for what a line says beside its value and the claim does not
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
@@ -40,6 +43,9 @@ SUPPORTS = 0.4
 SUPPORTS_AS_BEST = 0.25  # where no other value fits better
 CONTRADICTS = 0.5
 DENIES = 0.7
+SAME_ATTRIBUTE = 0.3
+SURELY = 0.6
+TURNING_POINTS = frozenset({"=begin", "=end", "=deadline"})  # what a date is of
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
 HALF_THE_WORDS = 0.5  # of a clause that is denied, which its denial repeats itself
@@ -54,6 +60,8 @@ class _Candidate:
     fact: Fact
     score: float
     agrees: bool | None
+    same_subject: bool  # the line, with what stands above it, has every name of the claim and its question
+    same_attribute: bool  # it has enough of the other words beside the claim's value
 
 
 class ExactVerifier:
@@ -78,6 +86,7 @@ class ExactVerifier:
             if spoken := self._of_words(claim, lines, found):
                 found.append(spoken)
         found += self._of_names(claim, lines)
+        found += self._of_things(claim, lines)
         return _joined(found)
 
     def _lines_of(self, passage: Passage) -> tuple[Line, ...]:
@@ -91,13 +100,7 @@ class ExactVerifier:
         if _repeats_question(claim, fact):
             return None
         weights = self._weights(claim, fact)
-        candidates = [
-            _Candidate(line, other, self._score(weights, line, other), agree(fact.value, other.value))
-            for line in lines
-            for other in line.facts
-            if comparable(fact.value, other.value) and not _opposite_roles(fact, other)
-        ]
-        candidates.sort(key=lambda one: -one.score)
+        candidates = self._candidates(claim, fact, weights, lines)
         kind, value = fact.value.kind, fact.value.text
         if not candidates and fact.value.measure == "count" and not value[0].isdigit():
             return None  # "both", "in two ways": hardly ever what a claim is about
@@ -108,14 +111,58 @@ class ExactVerifier:
                 return _verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
         if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
             return ClaimVerdict("not_found", NAME, f"the sources say {value!r}, but not clearly of this", kind=kind)
-        if best >= CONTRADICTS and self._same_subject(claim, candidates[0].line):
+        if candidates and self._speaks_of(claim, candidates[0]):
             reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
             return _verdict("contradicted", reason, candidates[0].line, kind)
-        if denial := self._denial_of_value(claim, weights, lines):
+        if denial := self._denial_of_value(claim, fact, weights, lines):
             return _verdict(
                 "contradicted", f"the source says that there is none, the {claim.part} {value}", denial, kind
             )
         return ClaimVerdict("not_found", NAME, f"no source found says {value!r} of this", kind=kind)
+
+    def _candidates(
+        self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
+    ) -> list[_Candidate]:
+        """The values that a claim's value can be held against, best first; only of its very subject if there are."""
+        subjects = self._subjects(claim)
+        of_subjects = frozenset[str]().union(*(name.stems for name in subjects))
+        told = told_stems(claim.text) | told_stems(claim.context)
+        attribute = (fact.close or told_stems(claim.context)) - of_subjects
+        candidates = []
+        for line in lines:
+            for other in line.facts:
+                if not comparable(fact.value, other.value) or {fact.role, other.role} == {"from", "until"}:
+                    continue
+                beside = other.close | line.stems | line.above
+                counted = fact.value.nouns | other.value.nouns
+                if fact.value.measure == "count" and not counted & (other.close | other.value.nouns) & told:
+                    continue
+                if not attribute & TURNING_POINTS <= beside:
+                    continue
+                same_attribute = (
+                    fact.value.measure.startswith("score of")
+                    or self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE
+                )
+                score = self._score(weights, line, other)
+                same_subject = bool(of_subjects) and of_subjects <= line.all_stems
+                agrees = agree(fact.value, other.value)
+                candidates.append(_Candidate(line, other, score, agrees, same_subject, same_attribute))
+        if any(one.same_subject and one.same_attribute for one in candidates):
+            candidates = [one for one in candidates if one.same_subject]
+        return sorted(candidates, key=lambda one: -one.score)
+
+    def _subjects(self, claim: Claim) -> list[Name]:
+        """What a claim names, else what its question does, as far as the sources know it."""
+        for text in (claim.text, claim.context):
+            if known := [name for name in names(text) if not is_test(name) and self._vocabulary.knows(name)]:
+                return known
+        return []
+
+    def _speaks_of(self, claim: Claim, one: _Candidate) -> bool:
+        """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
+        if not one.same_attribute and one.score < SURELY:
+            return False
+        return one.same_subject or (one.score >= CONTRADICTS and self._same_subject(claim, one.line))
 
     def _weights(self, claim: Claim, fact: Fact | None = None) -> dict[str, float]:
         """What each of a claim's words tells; those beside the value more, those of its context less."""
@@ -154,12 +201,17 @@ class ExactVerifier:
         told = content_stems(claim.text) | content_stems(claim.context)
         return all(name.stems <= told for name in line.names) and any(name.stems <= line.all_stems for name in subjects)
 
-    def _denial_of_value(self, claim: Claim, weights: dict[str, float], lines: Sequence[Line]) -> Line | None:
+    def _denial_of_value(
+        self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
+    ) -> Line | None:
         """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
+        test = fact.value.measure.removeprefix("score of ") if fact.value.measure.startswith("score of ") else ""
         for line in lines:
+            if test and stem_of(test) in line.stems and denies(line.text) and not line.facts:
+                return line  # "no such test is asked for"
             if line.facts or not denies_existence(line.text):
                 continue
-            covered = sum(weight for stem, weight in weights.items() if stem in line.stems)
+            covered = sum(weight for word, weight in weights.items() if word in line.stems)
             if covered >= DENIES * sum(weights.values()) and self._same_subject(claim, line):
                 return line
         return None
@@ -188,19 +240,34 @@ class ExactVerifier:
 
     def _line_naming_another(self, claim: Claim, name: Name, lines: Sequence[Line]) -> Line | None:
         """The line that says of another of the same sort what the claim says of this name."""
-        said = told_stems(claim.text) - name.stems
+        subjects = [one for one in self._subjects(claim) if not one.stems & name.stems]
+        of_subjects = frozenset[str]().union(*(one.stems for one in subjects))
         told = told_stems(claim.text) | told_stems(claim.context)
-        if len(said) < 2:
-            return None
+        said = told_stems(claim.text) - name.stems - of_subjects
         found = None
         for line in lines:
-            share = self._vocabulary.share(said, line.all_stems)
-            if share >= SAME_WORDS - SPEAKS_OF_IT and name.stems <= line.all_stems | line.elsewhere:
-                return None
+            if name.stems <= line.stems:
+                return None  # whatever the source says of it there
             others = [other for other in line.names if _same_sort(name, other)]
-            if found is None and share >= SAME_WORDS and said & line.stems and others:
-                found = line if not any(other.stems <= told for other in others) else None
+            if found is not None or not others or any(other.stems <= told for other in others):
+                continue
+            same_role = self._vocabulary.share(said, line.stems | line.above) >= SAME_ATTRIBUTE and said & line.stems
+            of_subject = bool(of_subjects) and of_subjects <= line.all_stems
+            if same_role and (of_subject or self._vocabulary.share(said, line.all_stems) >= SAME_WORDS):
+                found = line
         return found
+
+    def _of_things(self, claim: Claim, lines: Sequence[Line]) -> list[ClaimVerdict]:
+        """What a question takes to exist, or a "yes" says to, and a line says not to."""
+        if claim.part == "question" and asks_whether(claim.text):
+            return []
+        if claim.part == "answer" and not (says_yes(claim.text) and asks_whether(claim.context)):
+            return []
+        told = content_stems(claim.text if claim.part == "question" else claim.context)
+        for line in lines:
+            if any(thing <= told for thing in denied_things(line.text)):
+                return [_verdict("contradicted", "the source says that there is none", line, "negation")]
+        return []
 
     # --- words: the same clause, affirmed or denied
 
@@ -242,7 +309,7 @@ class ExactVerifier:
             return _verdict("supported", "the source says so in the same words", line, "statement")
         if share(stems, spoken) < HALF_THE_WORDS or share(stems, spoken | line.above) < SAME_WORDS:
             return None
-        if share(said, stems | content_stems(claim.context)) < SAME_WORDS:
+        if share(said, stems | content_stems(claim.context)) < SAME_WORDS or share(said, stems) < HALF_THE_WORDS:
             return None
         if EXCEPTION.search(line.text) or EXCEPTION.search(clause) or not self._same_subject(claim, line):
             return None
@@ -256,11 +323,6 @@ def _repeats_question(claim: Claim, fact: Fact) -> bool:
     if claim.part == "question" or asks_whether(claim.context):
         return False
     return any(agree(fact.value, value) for value in values(claim.context) if comparable(fact.value, value))
-
-
-def _opposite_roles(fact: Fact, other: Fact) -> bool:
-    """Whether one is the date from which and the other the date until which."""
-    return {fact.role, other.role} == {"from", "until"}
 
 
 def _same_sort(name: Name, other: Name) -> bool:

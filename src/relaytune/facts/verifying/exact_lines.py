@@ -12,7 +12,7 @@ from typing import Literal
 from relaytune.core.claims import Passage
 from relaytune.facts.language.names import Name, names
 from relaytune.facts.language.sentences import sentences
-from relaytune.facts.language.values import Value, values
+from relaytune.facts.language.values import Value, in_unit, values
 from relaytune.facts.language.words import content_stems
 
 _SEGMENT_END = re.compile(r"[;()|]|,\s|:\s|\s[–—]\s|\s(?:and|or|but|while|whereas|though|plus|then)\s", re.IGNORECASE)
@@ -77,6 +77,7 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
         close = set(told_stems(text[start:end]))
         if cells:
             close |= content_stems(text[cells[0][0] : cells[0][1]])
+            value = in_unit(value, text[start : value.start])
         role = _role(text[: value.start]) if value.kind == "date" else ""
         close |= {"until": {"=deadline"}, "from": {"=begin"}, "": set()}[role]
         found.append(Fact(value, frozenset(close), role))
