@@ -217,6 +217,7 @@ def _specifics_of(text: str) -> list[Part]:
     from relaytune.facts.language.values import values
     from relaytune.tracing.words import Part
 
+    # what is measured does not count: "65" and "65 points" are one
     found = [
         Part(value.text, value.start, value.end, (value.low, value.high, value.literal, value.date))
         for value in values(text)
