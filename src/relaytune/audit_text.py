@@ -24,20 +24,15 @@ def say_rate(rate: RateInterval) -> str:
     return f"{100 * rate.share:.1f}% (95%: {100 * rate.low:.1f} to {100 * rate.high:.1f}%)"
 
 
-def sentence(phrase: str) -> str:
-    """A phrase with a capital and a full stop."""
-    return f"{phrase[0].upper()}{phrase[1:]}."
-
-
 def rate_sentence(result: AuditResult) -> str:
     """The two severities in one sentence, for the verdict and the card, without its full stop."""
     false, inclusive = result.rates["clearly_false"], result.rates["inclusive"]
     by = ", ".join(result.verifiers) + (" and people" if result.people and result.people.num_labelled else "")
     corrected = " (corrected by people's labels)" if false.corrected else ""
     return (
-        f"of the training answers, {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
+        f"Of the training answers {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
         f"doubtful{corrected}, told from {result.num_audited} of {result.num_rows} rows, held against "
-        f"{result.num_documents} documents by {by}"
+        f"{_counted(result.num_documents, 'document')} by {by}"
     )
 
 
@@ -46,16 +41,17 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
     words = RATE_WORDS[facts.count]
     out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
-        rows = "1 row" if len(gate.dropped) == 1 else f"{len(gate.dropped)} rows"
         return (
-            f"{rows} that the sources contradict were dropped{out}; {words}: {say_rate(gate.before)} before, "
-            f"{say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
+            f"{_counted(len(gate.dropped), 'row')} that the sources contradict dropped{out}; {words}: "
+            f"{say_rate(gate.before)} before, {say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
         )
     return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
 
 
 def gate_line(facts: Facts, gate: GateResult) -> str:
     """Whether the gate lets pass, and what it did."""
+    if facts.max_error_rate is None and facts.on_contradiction == "keep":
+        return f"No gate is set (max_error_rate, on_contradiction); {gate_sentence(facts, gate)}."
     limit = "no limit is set" if facts.max_error_rate is None else f"limit {100 * facts.max_error_rate:.3g}%"
     return f"Gate {'passed' if gate.passed else 'refuses'} ({limit}): {gate_sentence(facts, gate)}."
 
@@ -63,8 +59,8 @@ def gate_line(facts: Facts, gate: GateResult) -> str:
 def audit_lines(result: AuditResult) -> Iterator[str]:
     """The rates, a line each, and what they rest on; people's part; how many rows more would tell more."""
     yield (
-        f"{result.num_audited} of {result.num_rows} rows audited against {result.num_documents} documents "
-        f"({result.num_passages} passages) by {', '.join(result.verifiers)}"
+        f"{result.num_audited} of {result.num_rows} rows audited against {_counted(result.num_documents, 'document')} "
+        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}"
         + (f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else "")
     )
     for name, rate in result.rates.items():
@@ -121,7 +117,7 @@ def fault_table(result: AuditResult) -> list[str]:
     return ["Kinds of faults (answers):", *(f"  {kind:12} {count:5}" for kind, count in result.faults.items())]
 
 
-def examples(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
+def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
     """False answers, worst first: those with most contradicted claims; of false premises apart."""
     return sorted(
         (one for one in answers if one.verdict == "false"),
@@ -152,9 +148,9 @@ def reason_of(answer: AuditedAnswer) -> str:
 
 def example_lines(answer: AuditedAnswer) -> Iterator[str]:
     """One false answer: where it stands, what it claims, what the source says."""
-    yield f"  {answer.source}  {_short(answer.statement.question)}"
+    yield f"  {answer.source}, {answer.verdict}: {_short(answer.statement.question)}"
     for found in contradicted(answer):
-        yield f"    claims: {_short(found.claim.text)}"
+        yield f"    {'premise' if found.claim.part == 'question' else 'claim'}: {_short(found.claim.text)}"
         for verdict in found.verdicts[:1]:
             yield f"    {verdict.verifier}: {verdict.reason}"
             for evidence in verdict.evidence[:1]:
@@ -163,28 +159,36 @@ def example_lines(answer: AuditedAnswer) -> Iterator[str]:
         yield f"    {label.labeller}: {label.label}" + (f" ({_short(label.note)})" if label.note else "")
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _short(text: str, limit: int = 160) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def next_step(result: AuditResult, facts: Facts, command: str) -> str:
+def next_steps(result: AuditResult, facts: Facts, command: str) -> Iterator[str]:
     """What to do with what was found."""
     if not result.gate.passed:
-        return "Next: correct the rows above (data/audit.jsonl has them all), or what the gate names; then audit again."
-    if result.rates["clearly_false"].count and facts.on_contradiction == "keep":
-        return "Next: correct the rows above, or say data.facts.on_contradiction: drop; data/audit.jsonl has them all."
-    if result.people is None:
-        return f"Next: how far are the verifiers right? `{command} --to-label labels.csv` writes the rows for a person."
-    return "Next: train."
+        yield "Next: do what the gate names; data/audit.jsonl has every audited row. Then audit again."
+    elif result.rates["clearly_false"].count and facts.on_contradiction == "keep":
+        yield "Next: correct the false rows (data/audit.jsonl has them all), or set data.facts.on_contradiction: drop."
+    else:
+        yield "Next: train."
+    if result.people is None or result.people.no_correction:
+        yield (
+            f"How far are the verifiers right? `{command} --to-label labels.csv` writes the rows for people; with "
+            "data.facts.human_labels the rates are corrected."
+        )
 
 
 def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:
     """Everything that `relaytune audit` prints."""
     lines = ["", *audit_lines(result), *fault_table(result)]
-    worst = examples(answers)
+    worst = worst_first(answers)
     groups = (
-        ("Contradicted by the sources, the worst first:", [one for one in worst if not one.checked.false_premise]),
+        ("False, most wrong claims first:", [one for one in worst if not one.checked.false_premise]),
         ("On a false premise:", [one for one in answers if one.checked.false_premise]),
     )
     for title, members in groups:
@@ -195,4 +199,4 @@ def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswe
             if len(members) > MOST_EXAMPLES:
                 lines.append(f"  and {len(members) - MOST_EXAMPLES} more")
     lines += [gate_line(facts, result.gate), *(f"  {reason}" for reason in result.gate.refusals)]
-    return "\n".join([*lines, next_step(result, facts, command)])
+    return "\n".join([*lines, *next_steps(result, facts, command)])

@@ -145,6 +145,11 @@ def _instead(evaluation: EvaluationResult, diagnoses: Sequence[Diagnosis]) -> st
 def _remaining_risks(recipe: Recipe, evaluation: EvaluationResult, rule_changed: bool) -> Iterator[str]:
     if rule_changed:
         yield "the rule was changed after an evaluation had been seen, so this verdict proves less"
+    if recipe.data.facts is None and recipe.data.generator not in (None, "people"):
+        yield (
+            f"the training answers were written by {recipe.data.generator} and never held against sources "
+            "(data.facts): what is wrong in them was learned"
+        )
     yield from _close_levels(recipe.decision, evaluation)
     yield from _prompt_at_chance(evaluation)
     yield from weaknesses_of(evaluation)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from relaytune.audit_text import gate_sentence, rate_sentence
+from relaytune.core.audit import AuditResult
 from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
@@ -26,11 +28,15 @@ QUIET_GROUPS = ("style", "forgetting")  # in the table, but their differences st
 
 
 def verdict_markdown(
-    verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe, tested: MethodOrData | None = None
+    verdict: Verdict,
+    evaluation: EvaluationResult,
+    recipe: Recipe,
+    audited: AuditResult | None = None,
+    tested: MethodOrData | None = None,
 ) -> str:
     """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk.
 
-    `tested` is what the stratified test of method against data found.
+    `audited` is what the audit of the training answers found, `tested` what the test of method against data found.
     """
     weaknesses = set(weaknesses_of(evaluation))  # these are named with the evaluation
     risks = [risk for risk in verdict.remaining_risks if risk not in weaknesses]
@@ -50,6 +56,7 @@ def verdict_markdown(
         sections += [f"## {heading}, most telling first", _ranked(verdict.diagnoses)]
     sections += [
         *_evaluation_sections(evaluation, recipe.data.generator),
+        *_training_answers(recipe, audited),
         *([METHOD_OR_DATA, _list(method_or_data_lines(tested))] if tested else ()),
         "## Remaining risk" if risks else "",
         _list(risks),
@@ -57,6 +64,12 @@ def verdict_markdown(
         _record(verdict),
     ]
     return _joined(sections)
+
+
+def _training_answers(recipe: Recipe, audited: AuditResult | None) -> Iterator[str]:
+    if audited is not None and recipe.data.facts is not None:
+        yield "## The training answers"
+        yield _list([rate_sentence(audited), gate_sentence(recipe.data.facts, audited.gate)])
 
 
 def evaluation_markdown(evaluation: EvaluationResult, generator: str | None = None) -> str:

@@ -9,15 +9,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from advisor_truth import Truth, plain, read_truth
 
 from relaytune.core.recipe import load_recipe
 from relaytune.core.screen import Screen
-from relaytune.data.duplicates import in_both_splits, near_duplicates
-from relaytune.data.loading import load_examples
+from relaytune.data.checking import check
 from relaytune.facts.reading import read_documents
 
-ADVISOR = Path(__file__).parents[2] / "examples" / "advisor"
+ROOT = Path(__file__).parents[2]
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / "benchmarks")
+    from advisor_truth import Truth, plain, read_truth
+
+ADVISOR = ROOT / "examples" / "advisor"
 WORDS_PER_PAGE = 330
 
 
@@ -86,6 +89,7 @@ def test_right_values_stand_under_the_heading_that_the_truth_names() -> None:
 
 
 def test_planted_values_do_not_stand_there() -> None:
+    # a planted permission may well be phrased in words that the rule itself uses, e.g. of its exceptions
     asserted = {
         truth.topic
         for truth in TRUTH
@@ -125,9 +129,7 @@ def test_there_are_rows_enough_for_the_comparisons() -> None:
     assert held_out["right"] >= 120
 
 
-def test_no_training_row_gives_a_held_out_row_away() -> None:
+def test_check_finds_nothing_in_it_not_even_near_duplicates_across_the_splits() -> None:
     recipe = load_recipe(ADVISOR / "recipe.yaml")
-    train = load_examples(ADVISOR / recipe.data.train, recipe.task)
-    held_out = load_examples(ADVISOR / recipe.data.held_out, recipe.task)
-    assert not in_both_splits(train, held_out)
-    assert not near_duplicates(train, held_out)
+    checked = check(recipe, ADVISOR, template=None)
+    assert [finding.check for finding in checked.findings] == ["not_measured"]

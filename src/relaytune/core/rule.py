@@ -103,6 +103,11 @@ def parse_clause(value: Any) -> Clause:
     )
 
 
+def guard_sentence(contender: str = "tuned", other: str = "base") -> str:
+    """What discards a contender that errs more than the other, where the rule itself says nothing of facts."""
+    return f"{other} beats {contender} on {FACTUAL_ERRORS}"
+
+
 def _refuse_same(text: str, contender: str, other: str) -> None:
     if contender == other:
         raise ValueError(f"{text!r} compares {contender} with itself")
@@ -140,7 +145,7 @@ class DecisionRule(BaseModel):
         """The rule, with a discard where the contender errs more than the other, unless it speaks of factual errors."""
         if any(FACTUAL_ERRORS in clause.metrics for clause in self.clauses):
             return self
-        guard = parse_clause(f"{other} beats {contender} on {FACTUAL_ERRORS}")
+        guard = parse_clause(guard_sentence(contender, other))
         return self.model_copy(update={"discard_when": (*self.discard_when, guard)})
 
     @property

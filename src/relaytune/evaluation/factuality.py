@@ -33,8 +33,8 @@ def with_facts(criteria: Criteria, evidence: Evidence, checked: Mapping[str, Seq
     verifiers = tuple(sorted({verdict.verifier for verdict in _verdicts(checked)}))
     facts = FactsResult(verifiers, first, wrong)
     note = (
-        f"held against the sources by {', '.join(verifiers) or 'verifiers that could tell of no claim'}; an answer that "
-        "claims nothing that can be checked counts as no error, and under unchecked"
+        f"held against the sources by {', '.join(verifiers) or 'verifiers that could tell of no claim'}; an answer "
+        "that claims nothing that can be checked counts as no error, and under unchecked"
     )
     return replace(
         evidence, scores=[*evidence.scores, *scores], facts=facts, notes={**evidence.notes, "factual_errors": note}

@@ -13,9 +13,7 @@ from relaytune.facts.language.values import values
 from relaytune.facts.language.words import WORD, content_stems
 
 # where a sentence may be cut if values stand on both sides
-_CLAUSE = re.compile(
-    r";\s|,\s(?:and|but|while|whereas|so|plus)\s|\s(?:and the|and its|while|whereas)\s|\.\s|,\s(?=the\s)"
-)
+_CLAUSE = re.compile(r";\s|,\s(?:and|but|while|whereas|so|plus)\s|\s(?:and the|and its|while|whereas)\s|,\s(?=the\s)")
 _REFERS = re.compile(
     r"\b(?:it|its|this|that|these|those|they|them|their|he|she|his|her|him|there|both|such|same|former|latter)\b",
     re.IGNORECASE,
@@ -109,7 +107,8 @@ def _pieces(sentence: str) -> list[str]:
             len(WORD.findall(sentence[cut.end : limit])) >= 3
             and len(WORD.findall(sentence[starts[-1] : cut.start])) >= 3
         )
-        if before and behind and enough and not inside and _balanced(sentence[starts[-1] : cut.start]):
+        apart = (before and behind) or sentence[cut.start] == ";"
+        if apart and enough and not inside and _balanced(sentence[starts[-1] : cut.start]):
             ends.append(cut.start)
             starts.append(cut.end)
     ends.append(len(sentence))
@@ -121,12 +120,12 @@ def _balanced(text: str) -> bool:
 
 
 def _context(statement: Statement, sentence: str, piece: str, said_before: str) -> str:
-    """The question; the sentence before, where the claim's words refer to it; its own sentence, where it is a part."""
+    """The question; the sentence before, where the claim refers to it; what stands before it in its own sentence."""
     parts = [statement.question.strip()]
     if said_before and (_REFERS.search(sentence) or len(content_stems(sentence)) < 4 or not names(sentence)):
         parts.append(said_before)
     if piece != sentence:
-        parts.append(sentence)
+        parts.append(sentence[: sentence.index(piece)].strip(" ,;"))
     return " ".join(part for part in parts if part)
 
 

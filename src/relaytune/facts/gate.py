@@ -80,8 +80,7 @@ def rows_to_pass(count: RateName, limit: float, sample: AuditedSample, num_dropp
     drops = num_dropped / audited
 
     def passes(sampled: int) -> bool:
-        found, dropped = faulty * sampled, drops * sampled
-        # an upper end of the share of a sample whose counts need not be whole
+        found, dropped = round(faulty * sampled), round(drops * sampled)
         high = sampled_share([Stratum(rows, sampled, found)]).high if sampled < rows else faulty
         return (high * rows - dropped) / max(rows - dropped, 1e-9) < limit or (
             sampled == rows and high * rows <= dropped

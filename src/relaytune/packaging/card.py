@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from relaytune.audit_text import gate_sentence, rate_sentence
+from relaytune.core.audit import AuditResult
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
 from relaytune.corroboration import corroboration_lines, wrong_claim_lines
@@ -33,6 +35,7 @@ def model_card(
     evaluation: EvaluationResult,
     verdict: Verdict,
     data: Mapping[str, SplitFacts],
+    audited: AuditResult | None = None,
 ) -> str:
     """README.md in Markdown, with the front matter that model hubs read."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -64,6 +67,7 @@ def model_card(
         judged=_judged(evaluation),
         corroboration=list(corroboration_lines(evaluation)) if evaluation.facts else [],
         wrong_claims=list(wrong_claim_lines(evaluation)),
+        audited=_audited(recipe, audited),
         forgotten=[
             f"{row.metric}: {say_comparison(evaluation, row)}"
             for row in evaluation.comparisons
@@ -81,6 +85,13 @@ def _judged(evaluation: EvaluationResult) -> list[str]:
         + (f"no verdict: {said.refused}" if said.refused else say_win_loss(said.result))
         for said in summaries
     ]
+
+
+def _audited(recipe: Recipe, audited: AuditResult | None) -> list[str]:
+    """What the audit found in the training answers, and what became of it."""
+    if audited is None or recipe.data.facts is None:
+        return []
+    return [rate_sentence(audited), gate_sentence(recipe.data.facts, audited.gate), *audited.stamps]
 
 
 def _front_matter(recipe: Recipe) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from relaytune.core.audit import AuditResult
 from relaytune.core.errors import RunError
 from relaytune.core.files import folder_replaced, read_json, sha256_of_file, write_json, write_text
 from relaytune.core.recipe import Recipe, load_recipe
@@ -43,13 +44,16 @@ def write_package(run: RunFolder) -> Path:
         run.verdict_text: "verdict.md",
         run.last_session / "environment.json": "environment.json",
     }
+    audited = read_result(run.audit_result, AuditResult) if recipe.data.facts else None
     copied |= {path: path.name for path in (run.judgements, run.ratings) if path.is_file()}
+    if audited:
+        copied[run.audit_result] = "audit.json"
     with folder_replaced(run.package) as new:
         for source, name in copied.items():
             shutil.copyfile(source, new / name)
         write_json(new / ADAPTER_CONFIG, _portable_config(read_json(adapter / ADAPTER_CONFIG), recipe))
         write_json(new / "data_hashes.json", {name: asdict(facts) for name, facts in data.items()})
-        write_text(new / "README.md", model_card(recipe, training, evaluation, verdict, data))
+        write_text(new / "README.md", model_card(recipe, training, evaluation, verdict, data, audited))
         sums = [f"{sha256_of_file(path)}  {path.name}\n" for path in sorted(new.iterdir())]
         write_text(new / CHECKSUMS, "".join(sums))
     return run.package

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of, sentence
+from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of
 from relaytune.core.audit import AuditResult
 from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
 from relaytune.core.facts import Facts
-from relaytune.core.files import sha256_of_value
+from relaytune.core.files import sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
-from relaytune.core.records import Example, Finding, read_examples
+from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import relaytune_version
 from relaytune.pipeline.inputs import inputs, taken_out_otherwise
@@ -108,7 +108,7 @@ def _audit(job: Job) -> Sequence[Path]:
     rows, plan = sample_rows(facts, population)
     job.screen.say(plan)
     sources = read_sources(folder / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts)
+    verifiers = make_verifiers(job, facts, sources)
     witnesses = Witnesses(
         tuple(verifier.name for verifier in verifiers),
         len({passage.document for passage in sources.passages}),
@@ -125,19 +125,53 @@ def _audit(job: Job) -> Sequence[Path]:
         labels,
         lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
     )
+    _say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
-    job.screen.say(sentence(rate_sentence(result)))
+    job.screen.say(f"{rate_sentence(result)}.")
     return [run.audit, run.audit_result]
 
 
-def make_verifiers(job: Job, facts: Facts) -> list[Verifier]:
-    """Those of the recipe, the surest first: the first that can tell counts."""
+def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
+    """Those of the recipe, the surest first: the first that can tell counts.
+
+    Raises:
+        ModelError: the entailment model cannot be loaded.
+        MachineError: a package that a verifier needs is not installed.
+    """
     from relaytune.facts.verifying.exact import ExactVerifier
 
-    verifiers: list[Verifier] = [ExactVerifier()]
+    verifiers: list[Verifier] = [ExactVerifier(sources.passages)]
+    if facts.entailment:
+        from relaytune.facts.verifying.entailment import EntailmentVerifier
+
+        verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
+    if facts.judge:
+        from relaytune.facts.verifying.judging import JudgeVerifier
+
+        log = job.run.verifying / f"{sha256_of_text(facts.judge.title)[:16]}.jsonl"
+        verifiers.append(JudgeVerifier(facts.judge, log, job.screen, "cpu" if facts.judge.base_url else _device()))
     return verifiers
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
+    """What a judge took, and claims of which a model gave no verdict that counts."""
+    from relaytune.facts.verifying.entailment import EntailmentVerifier
+    from relaytune.facts.verifying.judging import JudgeVerifier
+
+    for verifier in verifiers:
+        if isinstance(verifier, JudgeVerifier):
+            job.screen.say(verifier.words())
+        elif isinstance(verifier, EntailmentVerifier) and verifier.untold:
+            reasons = "; ".join(f"{count} × {reason}" for reason, count in verifier.untold.most_common())
+            job.screen.say(f"{verifier.name}: no verdict: {reasons}")
 
 
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
@@ -169,11 +203,6 @@ def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
         )
         for row in rows
     }
-
-
-def question_of(row: Example) -> str:
-    """The last turn that is the user's; empty where there is none."""
-    return next((turn["content"] for turn in reversed(row.messages) if turn["role"] == "user"), "")
 
 
 def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:

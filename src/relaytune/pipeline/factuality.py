@@ -12,9 +12,9 @@ from relaytune.core.encoder import DEFAULT_FINGERPRINT, Encoder, default_encoder
 from relaytune.core.facts import Facts
 from relaytune.core.files import read_jsonl, sha256_of_value
 from relaytune.core.metrics import FACTUAL_ERRORS
-from relaytune.core.records import read_examples, read_generations
+from relaytune.core.records import question_of, read_examples, read_generations
 from relaytune.core.results import write_result
-from relaytune.pipeline.auditing import make_verifiers, question_of
+from relaytune.pipeline.auditing import make_verifiers
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import contenders_answered
@@ -33,7 +33,7 @@ def facts_stage(job: Job) -> None:
         return
     names = contenders_answered(job)
     made_from = inputs(job, "held-out rows", "sources", "witnesses", *(f"{name} answers" for name in names))
-    job.make(job.stage("facts", made_from), lambda: _check(job, facts, names))
+    job.make(job.stage("factuality", made_from), lambda: _check(job, facts, names))
 
 
 def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
@@ -41,7 +41,7 @@ def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
     from relaytune.facts.sources import read_sources
 
     sources = read_sources(job.recipe_path.parent / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts)
+    verifiers = make_verifiers(job, facts, sources)
     checked = {}
     for name in names:
         job.screen.say(f"{name}: its answers against the sources")
@@ -62,9 +62,7 @@ def method_or_data_stage(job: Job) -> None:
         job.screen.say(f"Method or data: not tested, {why_not}")
         return
     made_from = inputs(job, "training rows", "held-out rows", "audited answers", "scores")
-    job.make(
-        job.stage("method_or_data", {**made_from, "encoder": DEFAULT_FINGERPRINT}), lambda: _method_or_data(job)
-    )
+    job.make(job.stage("method_or_data", {**made_from, "encoder": DEFAULT_FINGERPRINT}), lambda: _method_or_data(job))
 
 
 def _untested_because(job: Job) -> str:
@@ -81,25 +79,41 @@ def _untested_because(job: Job) -> str:
 
 
 def _method_or_data(job: Job) -> Sequence[Path]:
-    from relaytune.tracing.neighbours import nearest_rows
     from relaytune.tracing.strata import HeldOutRow, method_or_data
 
-    held_out, encoder = read_examples(job.run.held_out), Encoder.load(tell=job.screen.say)
-    # a row that stands twice is one and the same
-    train = list({row.id: Statement(row.id, question_of(row), row.completion) for row in read_examples(job.run.train)}.values())
-    job.screen.say(f"Nearest training rows of {len(held_out)} held-out prompts, by {encoder.name}")
-    questions = [question_of(row) for row in held_out]
-    neighbours = nearest_rows(encoder.embed(questions), encoder.embed([row.question for row in train]), train)
-    errs = {name: _errors(job, name) for name in SIDES}
+    neighbours, encoder = nearest_training_rows(job)
+    base, tuned = (_errors(job, name) for name in SIDES)
     rows = [
-        HeldOutRow(row.id, sha256_of_value(list(row.messages)), tuple(nearest), *(errs[name].get(row.id) for name in SIDES))
-        for row, nearest in zip(held_out, neighbours, strict=True)
+        HeldOutRow(row.id, sha256_of_value(list(row.messages)), neighbours[row.id], base[row.id], tuned[row.id])
+        for row in read_examples(job.run.held_out)
     ]
     verified = {answer.id: answer.verdict for answer in read_catalog(job.run.audit)}
-    result = method_or_data(rows, verified, encoder.name)
+    result = method_or_data(rows, verified, encoder)
     write_result(job.run.method_or_data, result)
     job.screen.say(f"Method or data: {result.conclusion}.")
     return [job.run.method_or_data]
+
+
+def nearest_training_rows(job: Job) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Held-out row → ids of the nearest training rows, and the encoder that tells them.
+
+    Raises:
+        ModelError, MachineError: the encoder cannot be had.
+    """
+    from relaytune.tracing.neighbours import nearest_rows
+    from relaytune.tracing.strata import NUM_NEIGHBOURS
+
+    held_out, encoder = read_examples(job.run.held_out), Encoder.load(tell=job.screen.say)
+    by_id = {row.id: row for row in read_examples(job.run.train)}
+    train = [Statement(row.id, question_of(row), row.completion) for row in by_id.values()]
+    job.screen.say(f"Nearest training rows of {len(held_out)} held-out prompts, by {encoder.name}")
+    found = nearest_rows(
+        encoder.embed([question_of(row) for row in held_out]),
+        encoder.embed([row.question for row in train]),
+        train,
+        NUM_NEIGHBOURS,
+    )
+    return {row.id: tuple(ids) for row, ids in zip(held_out, found, strict=True)}, encoder.name
 
 
 def _errors(job: Job, contender: str) -> dict[str, float | None]:

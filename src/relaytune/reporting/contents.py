@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from relaytune.core.audit import AuditedAnswer, AuditResult
+from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
 from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
@@ -66,6 +68,8 @@ class RunContents:
     looks: Mapping[str, int]  # contender → how often its kind has answered the held-out rows
     verdict: Verdict | None
     method_or_data: MethodOrData | None  # what the stratified test found
+    audit: AuditResult | None  # of the training answers
+    audited: tuple[AuditedAnswer, ...]  # in the order in which they were drawn
     provenance: tuple[Provenance, ...]  # in the order in which the stages finished; not of report and package
 
 
@@ -86,10 +90,10 @@ def read_contents(run: RunFolder) -> RunContents:
         for path in sorted(run.provenance("check").parent.glob("*.json"))
         if path.stem not in ("report", "package")
     ]
-    steps = tuple(read_metrics(run))
+    steps, recipe = tuple(read_metrics(run)), load_recipe(run.recipe)
     environment = run.last_session / "environment.json"
     return RunContents(
-        recipe=load_recipe(run.recipe),
+        recipe=recipe,
         checked=_read_if_there(run.findings, CheckedData),
         splits={name: read_examples(path) if path.is_file() else None for name, path in splits.items()},
         split_hashes={name: sha256_of_file(path) for name, path in splits.items() if path.is_file()},
@@ -106,6 +110,8 @@ def read_contents(run: RunFolder) -> RunContents:
         looks=Counter(look["contender"] for look in read_json(run.looks)) if run.looks.is_file() else {},
         verdict=_read_if_there(run.verdict, Verdict),
         method_or_data=_read_if_there(run.method_or_data, MethodOrData),
+        audit=_read_if_there(run.audit_result, AuditResult) if recipe.data.facts else None,
+        audited=tuple(read_catalog(run.audit)) if recipe.data.facts and run.audit.is_file() else (),
         provenance=tuple(sorted(records, key=lambda record: record.finished_at)),
     )
 

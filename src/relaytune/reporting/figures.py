@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from relaytune.audit_text import RATE_WORDS
+from relaytune.core.audit import AuditResult, RateInterval
 from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.results import ContenderResult, EvaluationResult, Interval, PreferenceSummary
@@ -102,6 +104,22 @@ def difference_chart(evaluation: EvaluationResult, metric: Metric) -> str:
         return ""
     drawn = charts.mean_difference_chart if metric.kind == "mean" else charts.difference_chart
     return drawn(rows, f"Differences in {metric.name} with 95% intervals: {_described(rows)}")
+
+
+def audit_chart(audit: AuditResult) -> str:
+    """The rates that the audit found, and those corrected for the verifiers' errors."""
+    rows = []
+    for name, found in audit.rates.items():
+        rows.append(_audited_rate(RATE_WORDS[name], "base", found.rate, f"{found.count} of {audit.num_audited}"))
+        if found.corrected:
+            aside = f"{found.corrected.num_labels} labels"
+            rows.append(_audited_rate(f"{RATE_WORDS[name]}, corrected", "judge", found.corrected.rate, aside))
+    return charts.rate_chart(rows, f"Rates among the training answers with 95% intervals: {_described(rows)}")
+
+
+def _audited_rate(label: str, series: str, rate: RateInterval, aside: str) -> charts.Interval:
+    text = f"{formats.percent(rate.share)}  {formats.interval(rate.low, rate.high)}"
+    return charts.Interval(label, series, rate.share, rate.low, rate.high, text, aside)
 
 
 def outcome_chart(summaries: Sequence[PreferenceSummary]) -> str:

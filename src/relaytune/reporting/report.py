@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relaytune.audit_text import audit_lines, contradicted, gate_line, worst_first
 from relaytune.core.files import write_text
 from relaytune.core.lineage import SEAM_STEPS
 from relaytune.core.metrics import PREFERENCE, Metric
@@ -29,6 +30,7 @@ MAX_CONFUSIONS_SHOWN = 25
 MAX_AGREEMENTS_UNFOLDED = 6  # those on preferences come first
 MAX_CORRECTIONS_UNFOLDED = 4
 MAX_WRONG_CLAIMS_SHOWN = 40
+MAX_FALSE_ANSWERS_SHOWN = 40
 
 ANSWERING_STAGES = ("base", "few_shot", "tuned")
 
@@ -129,6 +131,13 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "weaknesses": weaknesses,
         "risks": [risk for risk in verdict.remaining_risks if risk not in weaknesses] if verdict else [],
         "unscored": _unscored(contents),
+        "audit_chart": figures.audit_chart(contents.audit) if contents.audit else "",
+        "audit_lines": tuple(audit_lines(contents.audit)) if contents.audit else (),
+        "gate": gate_line(contents.recipe.data.facts, contents.audit.gate)
+        if contents.audit and contents.recipe.data.facts
+        else "",
+        "false_answers": worst_first(contents.audited),
+        "contradicted": contradicted,
         "flips": find_flips(contents),
         "confusions": _confusions(contents),
         "gap_chart": figures.gap_chart(evaluation) if evaluation else "",
@@ -150,6 +159,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
             "agreements": MAX_AGREEMENTS_UNFOLDED,
             "corrections": MAX_CORRECTIONS_UNFOLDED,
             "wrong_claims": MAX_WRONG_CLAIMS_SHOWN,
+            "false_answers": MAX_FALSE_ANSWERS_SHOWN,
         },
         "relaytune_version": relaytune_version(),
         "installation": _installation(contents),

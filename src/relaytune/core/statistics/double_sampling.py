@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NUM_DRAWS = 20_000
+NUM_DRAWS = 10_000
 JEFFREYS = (
     0.5  # the prior Beta(½, ½), of which binomial intervals hold their coverage best (Brown, Cai & DasGupta 2001)
 )

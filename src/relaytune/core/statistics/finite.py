@@ -12,6 +12,7 @@ from relaytune.core.statistics.shares import Z_95, wilson
 # A stratum of few sampled rows may show no spread where there is some: its share is drawn towards the whole's as if so
 # many rows more had been seen. Chosen by benchmarks/audit_coverage.py.
 PRIOR_ROWS = 4.0
+ROUNDING = 1e-9  # of a row
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Stratum:
 
     rows: int
     sampled: int
-    counted: float  # whole, unless it is supposed
+    counted: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def sampled_share(strata: Sequence[Stratum]) -> SampledShare:
 
     The share weighs each stratum by its rows (Cochran 1977, Sampling Techniques, sections 5.3 and 5.9). The effective
     number of rows is that sampled over the design effect (Korn & Graubard 1998, Survey Methodology 24:193-201), which
-    holds the finite-population correction (N - n) / (N - 1) of each stratum. What was counted is certain: the interval
+    holds the finite-population correction (N - n) / (N - 1) of each stratum. The limits are those of whole rows,
+    outwards: without that a small population is covered in as few as 80%. What was counted is certain: the interval
     keeps at least those, and at most all that were not sampled beside them.
 
     Raises:
@@ -55,6 +57,7 @@ def sampled_share(strata: Sequence[Stratum]) -> SampledShare:
     if effect == 0:
         return SampledShare(share, share, share, 0.0)
     low, high = wilson(share, sampled / effect)
+    low, high = math.floor(low * rows + ROUNDING) / rows, math.ceil(high * rows - ROUNDING) / rows
     return SampledShare(share, max(low, counted / rows), min(high, 1 - (sampled - counted) / rows), effect)
 
 
@@ -71,7 +74,7 @@ def _design_effect(strata: Sequence[Stratum], rows: int, sampled: int) -> float:
 
 
 def half_width(rows: int, sampled: int, share: float = 0.5) -> float:
-    """Half the width of the 95% interval of a simple sample; a share of one half gives the widest."""
+    """Half the width of the 95% interval of a simple sample, to within a row; a share of one half gives the widest."""
     if sampled >= rows:
         return 0.0
     size = sampled * (rows - 1) / (rows - sampled)

@@ -30,7 +30,7 @@ _DEGREE = re.compile(
 _DEGREE_WORD = re.compile(
     r"(?:Master|Bachelor|Doctor|Minor|Major|Degree|Diploma|Certificate|Ph\.?D|[MB]\.?(?:Sc|Eng|Ed|A)\b|LL\.?[MB])"
 )
-_DEGREE_STEMS = frozenset({"=master", "=bachelor", "=doctorate", "ma", "ba", "meng", "beng", "degre", "=programme"})
+DEGREE_STEMS = frozenset({"=master", "=bachelor", "=doctorate", "ma", "ba", "meng", "beng", "degre", "=programme"})
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,20 @@ def is_person(name: Name) -> bool:
     return re.match(r"[A-Za-z]+", name.text[:12]) is not None and name.text.split()[0].rstrip(".").lower() in _TITLES
 
 
+def is_test(name: Name) -> bool:
+    """Whether a name is an acronym, which may be that of a test, and no subject by itself."""
+    return name.text.isupper() and name.text.isalpha()
+
+
+def sort_of(name: Name, text: str) -> str:
+    """What sort of thing a name is of: its own word ("Harbour Scholarship") or the one behind it in the text."""
+    if name.stems & DEGREE_STEMS:
+        return "=programme"
+    behind = re.match(r"\s([a-z]+)", text[name.end :])
+    noun = stem(behind[1]) if behind and behind[1] not in STOPWORDS else ""
+    return noun if noun in DEGREE_STEMS else name.head
+
+
 def parts(name: Name) -> tuple[Name, ...]:
     """The names that a list is made of ("Physics and Chemistry"); the name itself where it is no list."""
     pieces = re.split(r"\s(?:and|&)\s(?:the\s)?|\s(?:in|at|on|for|to)\s(?:the\s)?", name.text)
@@ -96,6 +110,8 @@ def _name(text: str, phrase: list[re.Match[str]]) -> Name | None:
         degree = _DEGREE_WORD.match(phrase[0][0]) and len(phrase) > 2 and phrase[1][0] in ("of", "in")
         if word in STOPWORDS or (word in _NO_NAMES and not degree) or (len(phrase) == 1 and not _acronym(phrase[0][0])):
             phrase = phrase[1:]
+        if len(phrase) > 2 and phrase[1][0] == "for":
+            phrase = phrase[2:]  # "Tuition for …"
         while phrase and phrase[0][0] in _CONNECTORS:
             phrase = phrase[1:]
     while phrase and phrase[0][0].lower() in STOPWORDS:
@@ -108,7 +124,7 @@ def _name(text: str, phrase: list[re.Match[str]]) -> Name | None:
 def _made(words: str, start: int) -> Name | None:
     bare = _DEGREE.sub(lambda found: found[0].split()[0], words)
     stems = frozenset(one for one in content_stems(bare) if one not in _TITLES)
-    distinguishing = stems - _DEGREE_STEMS
+    distinguishing = stems - DEGREE_STEMS
     plain = [word for word in re.findall(r"[^\W\d_]+", bare) if word[0].isupper()]
     if not distinguishing or all(word.lower() in _NO_NAMES for word in plain) or not plain:
         return None

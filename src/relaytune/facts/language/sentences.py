@@ -19,6 +19,12 @@ _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[.!?]+(?=[A-Z][a-z])")
 _MARK = re.compile(r"\s*(?:#{1,6}|[-*•–+]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _RULE_ROW = re.compile(r"\s*\|?[\s:|+=-]*-[\s:|+=-]*\|?\s*")
 
+_WHETHER = re.compile(
+    r"(?:.*[,;:]\s)?(?:(?:and|but|so)\s)?(?:is|are|was|were|do|does|did|can|could|should|will|would|may|must"
+    r"|has|have|am)\b",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -44,6 +50,11 @@ def sentences(text: str) -> list[Span]:
         found.append(Span(start, block.end))
     trimmed = [_trim(text, span) for span in found]
     return [span for span in trimmed if span.end > span.start]
+
+
+def asks_whether(question: str) -> bool:
+    """Whether a text asks something that can be answered with yes or no."""
+    return any(_WHETHER.match(span.of(question)) for span in sentences(question) if question[span.end - 1] == "?")
 
 
 def _ends(text: str, start: int, mark: re.Match[str], limit: int) -> bool:

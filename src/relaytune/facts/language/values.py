@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -34,11 +34,16 @@ class Value:
 
 
 def comparable(first: Value, second: Value) -> bool:
-    """Whether two values measure the same thing in the same unit."""
+    """Whether two values measure the same thing in the same unit. What a bare number counts its text does not tell."""
+    if "score" in (first.measure, second.measure):
+        return first.kind == second.kind == "score" and "level of a language" not in (first.measure, second.measure)
+    if {first.kind, second.kind} == {"number", "score"}:
+        number = first if first.kind == "number" else second
+        return number.measure == "count" and not number.nouns
     if first.measure != second.measure:
         return False
     if first.measure == "count":
-        return bool(first.nouns & second.nouns) or not (first.nouns or second.nouns)
+        return bool(first.nouns & second.nouns) or not first.nouns or not second.nouns
     if first.measure == "code":
         return bool(first.nouns & second.nouns)
     return True
@@ -67,6 +72,19 @@ def _numbers_agree(claimed: Value, source: Value) -> bool | None:
     if claimed.high < source.low or claimed.low > source.high:
         return False
     return None if claimed_is_range else True
+
+
+def in_unit(value: Value, heading: str) -> Value:
+    """A bare number in the unit that the heading of its column gives: "Tuition (euros)"."""
+    if value.measure != "count" or value.nouns or not (unit := _UNIT_IN_HEADING.search(heading)):
+        return value
+    bare = unit[0].lower().rstrip("s") if unit[0].lower() not in _CURRENCY_OF else unit[0].lower()
+    if bare in _CURRENCY_OF:
+        return replace(value, kind="amount", measure=_CURRENCY_OF[bare])
+    if bare in _FAMILIES:
+        measure, size = _FAMILIES[bare]
+        return replace(value, measure=measure, low=value.low * size, high=value.high * size)
+    return replace(value, measure="percent")
 
 
 def _same(first: float, second: float) -> bool:
@@ -107,6 +125,8 @@ _NUMBERED = re.compile(
     r"s? (?:no\.? ?|number |nr\.? ?)?(?P<code>[A-Z]?\d[\w]*(?:[.-]\d+)*[a-z]?)\b",
     re.IGNORECASE,
 )
+# a room as floor and door: "Weir House 2.31"
+_ROOM = re.compile(r"(?<=[a-z] )(?P<code>\d{1,2}\.\d{2,3}[a-z]?)\b(?![%.]\d| ?[€$£%])")
 _ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 _ORDINAL = re.compile(
     rf"\b(?:(?P<word>{'|'.join(_ORDINALS)})|(?P<number>\d+)(?:st|nd|rd"
@@ -147,7 +167,17 @@ def _numbered(_: str, match: re.Match[str]) -> Value:
     return Value("number", "code", match.start(), match.end(), match[0], literal=match["code"].lower(), nouns=nouns)
 
 
+def _room(text: str, match: re.Match[str]) -> Value | None:
+    before = text[: match.start()].split()
+    if not before or not before[-1][0].isupper() or _NAMED_SCORE.search(before[-1]) or _nouns_behind(text, match.end()):
+        return None
+    nouns = frozenset({stem("room")})
+    return Value("number", "code", match.start(), match.end(), match[0], literal=match["code"].lower(), nouns=nouns)
+
+
 def _ordinal(text: str, match: re.Match[str]) -> Value | None:
+    if match[0].lower() == "first":
+        return None  # mostly "at first", "the first-year students"
     number = _ORDINALS.index(match["word"].lower()) + 1 if match["word"] else int(match["number"])
     nouns = _nouns_behind(text, match.end())
     if not nouns:
@@ -189,6 +219,10 @@ _BEHIND = re.compile(
 _FREE = re.compile(
     r"\b(?:free of charge|free of cost|(?:at )?no (?:extra |additional )?(?:charge|cost|fee)|for free"
     r"|costs? nothing|(?:is|are) free)\b(?! (?:of|from|to)\b)",
+    re.IGNORECASE,
+)
+_UNIT_IN_HEADING = re.compile(
+    rf"(?<!\w)(?:{_CURRENCY}|%|per ?cent|(?<=\()(?:minutes|hours|days|weeks|months|years|semesters))(?!\w)",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
@@ -267,6 +301,7 @@ _PLAIN = re.compile(
     rf"{BETWEEN}(?<![\w.,/-])(?P<low>{NUMBER})(?:{RANGE_WORD}(?P<high>{NUMBER}))?(?![\w/-]|[.,]\d)", re.IGNORECASE
 )
 _TIMES = re.compile(r"\b(?P<word>once|twice|thrice)\b", re.IGNORECASE)
+_POINTS = frozenset(stem(word) for word in ("points", "overall", "band", "score", "mark", "total"))
 _SCORE_WORD = re.compile(
     r"\b(?:score|scores|band|bands|grade|points?|average|GPA|mark|overall|result)\b", re.IGNORECASE
 )
@@ -285,25 +320,25 @@ def _plain(text: str, match: re.Match[str]) -> Value | None:
         return None
     nouns = _nouns_behind(text, match.end())
     spelled = match["low"][0].isalpha()
-    if spelled and low == 1 and not match["high"] and (not nouns or text[match.end() :].startswith(" of")):
-        return None  # "one of them", "no one"
-    test = _test_near(text, match.start(), match.end())
-    if test and not spelled and not (nouns - {stem(word) for word in ("points", "overall", "band", "score", test)}):
-        return _numeric("score", f"score of {test}", text, match, low, high)
-    if not nouns and _SCORE_WORD.search(text[max(0, match.start() - 40) : match.start()]):
-        return _numeric("score", "score", text, match, low, high)
+    if spelled and low == high == 1:
+        return None  # "one of them", "no one", "one has to"
+    if not nouns - _POINTS:
+        if test := _test_near(text, match.start(), match.end()):
+            return _numeric("score", f"score of {test}", text, match, low, high)
+        if nouns or _SCORE_WORD.search(text[max(0, match.start() - 40) : match.start()]):
+            return _numeric("score", "score", text, match, low, high)
     value = _numeric("number", "count", text, match, low, high)
-    return Value(**{**value.__dict__, "nouns": nouns})
+    return replace(value, nouns=nouns)
 
 
 def _times(text: str, match: re.Match[str]) -> Value:
     number = {"once": 1.0, "twice": 2.0, "thrice": 3.0}[match["word"].lower()]
     value = _numeric("number", "count", text, match, number, number)
-    return Value(**{**value.__dict__, "nouns": frozenset({stem("times")})})
+    return replace(value, nouns=frozenset({stem("times")}))
 
 
 def _test_near(text: str, start: int, end: int) -> str:
-    """The name of a test in the same breath, lower case: before the number, else behind it."""
+    """The name of a test in the same breath, lower case: before the number, else behind it, else the only one."""
     before = re.split(r"[;.!?|]\s|\bor\b|\band\b", text[max(0, start - 60) : start])[-1]
     behind = re.split(r"[;.!?,|(]|\bor\b|\band\b", text[end : end + 40])[0]
     for words in (before, behind):
@@ -311,12 +346,15 @@ def _test_near(text: str, start: int, end: int) -> str:
         tests = [test for test in tests if test.lower() not in _CURRENCY_OF]
         if tests:
             return (tests[-1] if words is before else tests[0]).lower()
-    return ""
+    all_tests = {found[1].lower() for found in _NAMED_SCORE.finditer(text) if not _NOT_A_TEST.fullmatch(found[1])}
+    return all_tests.pop() if len(all_tests) == 1 and _SCORE_WORD.search(text) else ""
 
 
 def _nouns_behind(text: str, end: int) -> frozenset[str]:
     """Stems of up to three words behind a number, as far as nothing of grammar comes between."""
     nouns: list[str] = []
+    of = re.match(r" of (?:the|these|those|all|its|your|our)(?: the)?(?= )", text[end : end + 20])
+    end += of.end() if of else 0
     last = 0
     for found in re.finditer(r"\s?[\s-]([^\W\d_][\w'-]*)", text[end : end + 60]):
         if found.start() != last or found[1].lower() in STOPWORDS:
@@ -356,7 +394,8 @@ def _bound(text: str, start: int, end: int) -> Bound:
 
 def _date(text: str, match: re.Match[str]) -> Value | None:
     date = read_date(text, match)
-    return None if date is None else Value("date", "date", match.start(), match.end(), match[0], date=date)
+    measure = "date" if date is None or date.until_year is None else "academic year"
+    return None if date is None else Value("date", measure, match.start(), match.end(), match[0], date=date)
 
 
 def _time(_: str, match: re.Match[str]) -> Value | None:
@@ -385,6 +424,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (_LEVEL, _level),
     (_NUMBERED, _numbered),
     (_CODE, _code),
+    (_ROOM, _room),
     (_ORDINAL, _ordinal),
     (_TIMES, _times),
     (_PLAIN, _plain),

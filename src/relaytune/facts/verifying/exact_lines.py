@@ -7,21 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import Literal
 
 from relaytune.core.claims import Passage
 from relaytune.facts.language.names import Name, names
 from relaytune.facts.language.sentences import sentences
-from relaytune.facts.language.values import Value, values
+from relaytune.facts.language.values import Value, in_unit, values
 from relaytune.facts.language.words import content_stems
 
 _SEGMENT_END = re.compile(r"[;()|]|,\s|:\s|\s[–—]\s|\s(?:and|or|but|while|whereas|though|plus|then)\s", re.IGNORECASE)
-# what the word before a date makes of it
-_UNTIL = r"\b(?:by|until|till|before|no later than|not later than|latest|deadline\w*:?|clos\w+(?: on)?|up to|to)|[-–]"
-_FROM = r"\b(?:from|starting|as of|open\w*(?: on)?|beg[ia]n\w*(?: on)?|start\w*(?: on)?|since|after)"
-_ROLES = (
-    (re.compile(rf"(?:{_UNTIL})\s*(?:the\s(?:end of\s)?)?$", re.IGNORECASE), "=deadline"),
-    (re.compile(rf"{_FROM}\s*(?:the\s)?$", re.IGNORECASE), "=begin"),
+# what the words before a date make of it, and a word that says the same
+_UNTIL = re.compile(
+    r"(?:\b(?:by|until|till|before|(?:no|not) later than|latest|deadline\w*:?|clos\w+(?: on)?|up to|to)"
+    r"|[-–])\s*(?:the\s(?:end of\s)?)?$",
+    re.IGNORECASE,
 )
+_FROM = re.compile(
+    r"\b(?:from|starting|as of|open\w* on|beg[ia]n\w*(?: on)?|start\w*(?: on)?|since"
+    r"|after)\s*(?:the\s)?$",
+    re.IGNORECASE,
+)
+Role = Literal["", "from", "until"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Fact:
 
     value: Value
     close: frozenset[str]
+    role: Role = ""  # of a date
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Line:
     passage: Passage
     text: str  # verbatim
     stems: frozenset[str]
-    around: frozenset[str]  # of headings, document, the line that introduces a list, the sentence before
+    above: frozenset[str]  # of headings, document, the line that introduces a list
+    around: frozenset[str]  # of these, and of the sentence before
     elsewhere: frozenset[str]  # of the whole passage
     facts: tuple[Fact, ...]
     names: tuple[Name, ...]
@@ -69,10 +77,17 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
         close = set(told_stems(text[start:end]))
         if cells:
             close |= content_stems(text[cells[0][0] : cells[0][1]])
-        if value.kind == "date":
-            close |= {role for pattern, role in _ROLES if pattern.search(text[: value.start])}
-        found.append(Fact(value, frozenset(close)))
+            value = in_unit(value, text[start : value.start])
+        role = _role(text[: value.start]) if value.kind == "date" else ""
+        close |= {"until": {"=deadline"}, "from": {"=begin"}, "": set()}[role]
+        found.append(Fact(value, frozenset(close), role))
     return tuple(found)
+
+
+def _role(before: str) -> Role:
+    if _UNTIL.search(before):
+        return "until"
+    return "from" if _FROM.search(before) else ""
 
 
 def _cell(cells: Sequence[tuple[int, int]], value: Value) -> tuple[int, int]:
@@ -102,7 +117,8 @@ def lines_of(passage: Passage) -> Iterator[Line]:
             yield Line(
                 passage,
                 block,
-                content_stems(block),
+                told_stems(block),
+                above | lead,
                 above | lead,
                 everything,
                 facts(block, cells),
@@ -115,7 +131,17 @@ def lines_of(passage: Passage) -> Iterator[Line]:
             stems = told_stems(text)
             # a sentence that has no name of its own speaks of what the one before named
             near = before if not names(text) else frozenset()
-            yield Line(passage, text, stems, above | lead | near, everything, facts(text), names(text), heading_names)
+            yield Line(
+                passage,
+                text,
+                stems,
+                above | lead,
+                above | lead | near,
+                everything,
+                facts(text),
+                names(text),
+                heading_names,
+            )
             before = stems
         lead = content_stems(block) if block.rstrip().endswith(":") else lead
 

@@ -1,0 +1,299 @@
+"""check, audit, gate and quarantine on a small handbook, without torch."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from command_line import SMOLLM2, write_rows
+from relaytune.core.catalog import read_catalog
+from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
+from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
+from relaytune.core.records import read_examples
+from relaytune.pipeline import (
+    Job,
+    audit_stage,
+    audited_text,
+    check_and_audit,
+    check_stage,
+    open_job,
+    standing,
+    write_rows_to_label,
+)
+
+COURSES = {
+    "Botany": 310, "Geology": 420, "Physics": 530, "History": 240, "Medicine": 990, "Drama": 150, "Law": 760,
+    "Music": 170, "Zoology": 330, "Latin": 120, "Nursing": 450, "Optics": 640,
+}  # fmt: skip
+WRONG = ("Drama", "Law", "Optics")  # whose fee is another in the rows
+
+
+@pytest.fixture(autouse=True)
+def _without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
+    )
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., Job]:
+    """Opens the task with these settings of data.facts; None: without that section."""
+    handbook = tmp_path / "handbook"
+    handbook.mkdir()
+    lines = [f"## {name}\n\nThe tuition fee of {name} is {fee} EUR per term.\n" for name, fee in COURSES.items()]
+    (handbook / "fees.md").write_text("# Fees\n\n" + "\n".join(lines), encoding="utf-8")
+    write_rows(tmp_path / "train.jsonl", rows())
+    write_rows(tmp_path / "held_out.jsonl", [{"question": "Is there a library?", "answer": "Yes.", "topic": "other"}])
+
+    def open_it(facts: dict[str, Any] | None = None, **data: Any) -> Job:
+        values: dict[str, Any] = {
+            "name": "advisor",
+            "task": {"input": "{question}", "completion": "{answer}"},
+            "contract": {"free_text": "true"},
+            "data": {"train": "train.jsonl", "held_out": "held_out.jsonl", "validation_fraction": 0.25, **data},
+            "base_model": {"name": SMOLLM2},
+            "decision": {"keep_when": ["tuned contract_pass at least 0.9"]},
+        }
+        if facts is not None:
+            values["data"]["facts"] = {"sources": "handbook", "sample": "all", **facts}
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        return open_job(path, tmp_path / "runs")
+
+    return open_it
+
+
+def rows(wrong: tuple[str, ...] = WRONG) -> list[dict[str, str]]:
+    return [
+        {
+            "question": f"What is the tuition fee of {name}?",
+            "answer": f"The tuition fee of {name} is {fee + 35 if name in wrong else fee} EUR per term.",
+            "topic": "long" if len(name) > 6 else "short",
+        }
+        for name, fee in COURSES.items()
+    ]
+
+
+def _asked(path: Path) -> set[str]:
+    return {row.messages[-1]["content"].split()[-1].rstrip("?") for row in read_examples(path)}
+
+
+def _trained_on(job: Job) -> set[str]:
+    return _asked(job.run.train) | _asked(job.run.validation)
+
+
+def _label(path: Path, *labels: tuple[str, str, str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "label", "labeller"), *labels])
+
+
+def _id_of(job: Job, name: str) -> str:
+    return next(answer.id for answer in read_catalog(job.run.audit) if name in answer.statement.question)
+
+
+def test_the_audit_finds_the_wrong_fees_and_cites_the_handbook(opened: Callable[..., Job]) -> None:
+    job = opened({})
+    check_stage(job)
+    result = audit_stage(job)
+    assert result.rates["clearly_false"].count == len(WRONG)
+    assert result.faults == {"amount": 3}
+    text = audited_text(job, result)
+    assert "3 of 12, 25.0%" in text
+    assert "The tuition fee of Law is 795 EUR" in text
+    assert "The tuition fee of Law is 760 EUR per term." in text
+    assert "(fees.md, line" in text
+    assert "no sampling error remains" in text
+    lines = [json.loads(line) for line in job.run.audit.read_text(encoding="utf-8").splitlines()]
+    assert {line["row"] for line in lines} == {"answer", "claim"}
+    assert all(line["source"].startswith("train.jsonl:") for line in lines)
+
+
+def test_dropped_rows_leave_train_and_validation_and_the_others_stay_where_they_are(opened: Callable[..., Job]) -> None:
+    job = opened(None)
+    check_stage(job)
+    before = {path: _asked(path) for path in (job.run.train, job.run.validation)}
+    job = opened({"on_contradiction": "drop", "max_error_rate": 0.05})
+    findings = check_and_audit(job)
+    assert {path: asked - set(WRONG) for path, asked in before.items()} == {path: _asked(path) for path in before}
+    assert _trained_on(job) == COURSES.keys() - set(WRONG)
+    assert _asked(job.run.excluded) == set(WRONG)
+    dropped = read_quarantine(job.run.quarantine)
+    assert {row.by for row in dropped.values()} == {"audit"}
+    assert "760 EUR" in dropped[_id_of(job, "Law")].reason
+    assert all(row.state == "done" for row in standing(job) if row.stage in ("check", "audit"))
+    assert findings is not None
+
+
+def test_what_was_dropped_is_said_with_the_rate_before_and_after(
+    opened: Callable[..., Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from relaytune.core.screen import Screen
+
+    opened({"on_contradiction": "drop", "max_error_rate": 0.05})
+    check_and_audit(open_job(tmp_path / "recipe.yaml", tmp_path / "runs", screen=Screen(Console(width=200))))
+    shown = capsys.readouterr().out
+    assert "3 rows are in quarantine and left out (3 by an audit)" in shown
+    assert "Gate passed (limit 5%): 3 rows that the sources contradict dropped" in shown
+    assert "25.0% before, 0.0% of the 9 rows that remain" in shown
+
+
+def test_an_audit_is_not_called_for_again_by_its_own_drops(opened: Callable[..., Job]) -> None:
+    job = opened({"on_contradiction": "drop"})
+    check_and_audit(job)
+    made = job.run.provenance("audit").stat().st_mtime_ns
+    check_and_audit(job)
+    assert job.run.provenance("audit").stat().st_mtime_ns == made
+
+
+def test_rows_come_back_when_the_recipe_keeps_them_and_those_of_a_person_stay_out(opened: Callable[..., Job]) -> None:
+    job = opened({"on_contradiction": "drop"})
+    check_and_audit(job)
+    own = QuarantinedRow(_id_of(job, "Latin"), "person", "not ours", "2026-01-01T00:00:00+00:00")
+    write_quarantine(job.run.quarantine, [*read_quarantine(job.run.quarantine).values(), own])
+    job = opened({"on_contradiction": "keep"})
+    check_and_audit(job)
+    assert _trained_on(job) == COURSES.keys() - {"Latin"}
+    assert list(read_quarantine(job.run.quarantine).values()) == [own]
+
+
+def test_the_gate_refuses_training_data_with_too_many_errors(opened: Callable[..., Job]) -> None:
+    job = opened({"max_error_rate": 0.1})
+    with pytest.raises(DataError, match="the audit's gate lets no training begin") as caught:
+        check_and_audit(job)
+    assert "25.0% of the rows that remain are false" in str(caught.value)
+    assert "must lie below 10%" in str(caught.value)
+
+
+def test_refuse_stops_on_a_contradicted_row_until_a_person_calls_it_right(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    job = opened({"on_contradiction": "refuse"})
+    with pytest.raises(DataError, match="3 audited rows are contradicted"):
+        check_and_audit(job)
+    labels = [(_id_of(job, name), "right", "ann") for name in WRONG]
+    _label(tmp_path / "labels.csv", *labels)
+    check_and_audit(opened({"on_contradiction": "refuse", "human_labels": "labels.csv"}))
+
+
+def test_a_row_that_a_person_calls_right_comes_back(opened: Callable[..., Job], tmp_path: Path) -> None:
+    job = opened({"on_contradiction": "drop"})
+    check_and_audit(job)
+    _label(tmp_path / "labels.csv", (_id_of(job, "Law"), "right", "ann"), (_id_of(job, "Latin"), "false", "ann"))
+    job = opened({"on_contradiction": "drop", "human_labels": "labels.csv"})
+    check_and_audit(job)
+    assert _trained_on(job) == COURSES.keys() - {"Drama", "Optics", "Latin"}
+    assert read_quarantine(job.run.quarantine)[_id_of(job, "Latin")].reason == "false, says ann"
+
+
+def test_a_larger_sample_keeps_the_rows_and_checks_only_new_ones(
+    opened: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relaytune.facts import checking
+
+    asked: list[list[str]] = []
+    really = checking.check_answers
+
+    def noting(statements: Any, *rest: Any, **options: Any) -> Any:
+        asked.append([one.id for one in statements])
+        return really(statements, *rest, **options)
+
+    monkeypatch.setattr(checking, "check_answers", noting)
+    job = opened({"sample": 5})
+    check_stage(job)
+    audit_stage(job)
+    first = [answer.id for answer in read_catalog(job.run.audit)]
+    job = opened({"sample": 8})
+    audit_stage(job)
+    assert [answer.id for answer in read_catalog(job.run.audit)][:5] == first
+    assert list(map(len, asked)) == [5, 3]
+    assert not set(asked[1]) & set(first)
+
+
+def test_labels_are_taken_in_without_asking_a_verifier_again(
+    opened: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relaytune.facts import checking
+
+    job = opened({})
+    check_stage(job)
+    audit_stage(job)
+    _label(tmp_path / "labels.csv", (_id_of(job, "Law"), "right", "ann"))
+    monkeypatch.setattr(checking, "check_answers", lambda *_, **__: pytest.fail("asked again"))
+    result = audit_stage(opened({"human_labels": "labels.csv"}))
+    assert result.rates["clearly_false"].count == len(WRONG) - 1
+    assert result.people is not None
+    assert result.people.labellers == ("ann",)
+
+
+def test_changed_sources_call_for_a_new_audit(opened: Callable[..., Job], tmp_path: Path) -> None:
+    job = opened({})
+    check_stage(job)
+    audit_stage(job)
+    path = tmp_path / "handbook" / "fees.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("760 EUR", "795 EUR"), encoding="utf-8")
+    state = next(row.state for row in standing(job) if row.stage == "audit")
+    assert "sources" in state
+    assert audit_stage(job).rates["clearly_false"].count == len(WRONG) - 1
+
+
+def test_a_sample_may_be_stratified_by_a_column_of_the_file(opened: Callable[..., Job]) -> None:
+    job = opened({"sample": 6, "stratify_by": "topic"})
+    check_stage(job)
+    result = audit_stage(job)
+    assert (result.stratified_by, result.num_strata) == ("topic", 2)
+    assert {answer.stratum for answer in read_catalog(job.run.audit)} == {"long", "short"}
+    with pytest.raises(DataError, match=r"lack the column 'subject'.*columns of the file: answer, question, topic"):
+        audit_stage(opened({"stratify_by": "subject"}))
+
+
+def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callable[..., Job], tmp_path: Path) -> None:
+    job = opened({})
+    check_stage(job)
+    audit_stage(job)
+    path = tmp_path / "labels.csv"
+    assert write_rows_to_label(job, path) == len(COURSES)
+    with path.open(encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["id"] for row in written] == [answer.id for answer in read_catalog(job.run.audit)]
+    with pytest.raises(UsageError, match="never written over"):
+        write_rows_to_label(job, path)
+
+
+def test_a_recipe_without_sources_is_told_what_to_add(opened: Callable[..., Job]) -> None:
+    job = opened(None)
+    check_stage(job)
+    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}"):
+        audit_stage(job)
+    assert "audit" not in {row.stage for row in standing(job)}
+
+
+def test_a_judge_that_is_a_relative_of_who_wrote_the_answers_is_refused(opened: Callable[..., Job]) -> None:
+    job = opened({"judge": {"model": "gemini-pro", "base_url": "http://localhost:1/v1"}}, generator="gemini-1.0-pro")
+    check_stage(job)
+    with pytest.raises(
+        RecipeError, match=r"data\.facts: gemini-pro is of the family of the generator.*data\.facts\.same"
+    ):
+        audit_stage(job)
+
+
+def test_a_run_without_facts_stays_up_to_date_when_sources_are_named(opened: Callable[..., Job]) -> None:
+    check_stage(opened(None))
+    states = {row.stage: row.state for row in standing(opened({}))}
+    assert (states["check"], states["audit"]) == ("done", "not made yet")
+
+
+def test_when_every_training_row_would_be_dropped_nothing_is_frozen(opened: Callable[..., Job], tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(wrong=tuple(COURSES)))
+    job = opened({"on_contradiction": "drop"})
+    with pytest.raises(DataError, match="every training and every validation row is in quarantine"):
+        check_and_audit(job)
