@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from relaytune.evaluation.traits import abstained, refused
+from relaytune.core.declining import abstained, refused
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 
+from relaytune.core.declining import Value
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_jsonl
 from relaytune.core.records import Example, Generation, Score
 from relaytune.evaluation.perplexity import reference_nats_per_token
-from relaytune.evaluation.traits import Value
 
 MAX_NEW_TOKENS = 48  # for a question: all of them have short answers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from relaytune.core import declining
 from relaytune.core.criteria import Criteria
 from relaytune.core.errors import MachineError
 from relaytune.core.records import Example, Generation, Score
@@ -17,8 +18,8 @@ CUT_OFF = "cut off, and evaluation.exclude_truncated leaves such answers out"
 _OF_TEXT: Mapping[str, Callable[[str], Value]] = {
     "loops": traits.loops,
     "repetition": traits.repetition,
-    "refused": traits.refused,
-    "abstained": traits.abstained,
+    "refused": declining.refused,
+    "abstained": declining.abstained,
 }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from relaytune.core.declining import Value
 from relaytune.core.records import Generation
-from relaytune.evaluation.traits import Value
 
 
 def reference_nats_per_token(generation: Generation) -> Value:

@@ -1,0 +1,1 @@
+"""What can be read off an English sentence without a model: words, sentences, values, names, polarity."""
