@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ import pytest
 import yaml
 
 from command_line import SMOLLM2, write_rows
+from misbehaving_server import Reply, playing, says
 from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
-from relaytune.core.records import read_examples
+from relaytune.core.records import data_hash, read_examples
 from relaytune.pipeline import (
     Job,
     audit_stage,
@@ -290,6 +293,51 @@ def test_a_run_without_facts_stays_up_to_date_when_sources_are_named(opened: Cal
     check_stage(opened(None))
     states = {row.stage: row.state for row in standing(opened({}))}
     assert (states["check"], states["audit"]) == ("done", "not made yet")
+
+
+def test_on_a_machine_without_the_sources_the_audit_that_came_with_the_run_counts_for_the_same_rows(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    home = opened({"on_contradiction": "drop", "max_error_rate": 0.05})
+    check_and_audit(home)
+    there = tmp_path / "there"
+    for file in (home.run.quarantine, home.run.audit_result, home.run.provenance("audit")):
+        copy = there / "runs" / "advisor" / file.relative_to(home.run.path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    for name in ("recipe.yaml", "train.jsonl", "held_out.jsonl"):
+        shutil.copy(tmp_path / name, there / name)
+    away = open_job(there / "recipe.yaml", there / "runs")
+    check_and_audit(away)
+    assert data_hash(read_examples(away.run.train)) == data_hash(read_examples(home.run.train))
+    write_rows(there / "train.jsonl", rows(wrong=()))
+    with pytest.raises(DataError, match="handbook"):
+        check_and_audit(away)
+
+
+def test_a_judge_is_asked_what_nothing_exact_could_tell_and_what_it_quotes_stands_in_the_catalog(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    handbook = tmp_path / "handbook" / "library.md"
+    handbook.write_text("# Library\n\nQuiet rooms welcome every guest.\n", encoding="utf-8")
+    write_rows(
+        tmp_path / "train.jsonl", [*rows(()), {"question": "Who is welcome?", "answer": "Guests are sent away."}]
+    )
+
+    def answer(body: dict[str, Any], *_: Any) -> Reply:
+        name = re.findall(r"[A-Z]{4,}[A-Z0-9]*", body["messages"][-1]["content"])
+        return says(json.dumps({"claim": name[0] if name else "", "verdict": "contradicted", "quotation": "made up"}))
+
+    with playing(answer) as server:
+        judge = {"model": "llama-played", "base_url": server.base_url}
+        job = opened({"judge": judge})
+        check_stage(job)
+        result = audit_stage(job)
+        assert server.requests
+    assert result.verifiers == ("exact", "judge:llama-played")
+    # its quotation is in no passage, so its word does not count
+    assert result.rates["clearly_false"].count == 0
+    assert list(job.run.verifying.glob("*.jsonl"))
 
 
 def test_when_every_training_row_would_be_dropped_nothing_is_frozen(opened: Callable[..., Job], tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def claim_kinds(text: str) -> tuple[ClaimKind, ...]:
         kinds.append("negation")
     if kinds or _GREETING.search(text) or _OPINION.search(text) or text.endswith("?"):
         return tuple(kinds)
-    if content_stems(text) or re.fullmatch(r"\W*(?:yes|no)\W*", text, re.IGNORECASE):
+    if content_stems(text) or re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE):
         return ("statement",)
     return ()
 

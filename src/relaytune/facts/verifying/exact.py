@@ -25,7 +25,7 @@ from relaytune.facts.language.polarity import (
     says_yes,
 )
 from relaytune.facts.language.sentences import asks_whether
-from relaytune.facts.language.values import agree, comparable, values
+from relaytune.facts.language.values import Value, agree, comparable, values
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.language.words import stem as stem_of
 from relaytune.facts.verifying.exact_lines import Fact, Line, claim_facts, lines_of, told_stems
@@ -83,7 +83,10 @@ class ExactVerifier:
         found: list[ClaimVerdict] = []
         if claim.part == "answer" or set(claim.kinds) != {"name"}:
             found += [verdict for fact in claim_facts(claim.text) if (verdict := self._of_value(claim, fact, lines))]
-            if spoken := self._of_words(claim, lines, found):
+            spoken = self._of_words(claim, lines)
+            if spoken and spoken.support == "supported" and _has_values(spoken, claim):
+                found = [spoken]  # word by word, so its values need no further search
+            elif spoken and (spoken.support == "contradicted" or not found):
                 found.append(spoken)
         found += self._of_names(claim, lines)
         found += self._of_things(claim, lines)
@@ -134,11 +137,12 @@ class ExactVerifier:
                 if not comparable(fact.value, other.value) or {fact.role, other.role} == {"from", "until"}:
                     continue
                 beside = other.close | line.stems | line.above
-                counted = fact.value.nouns | other.value.nouns
-                if fact.value.measure == "count" and not counted & (other.close | other.value.nouns) & told:
+                if fact.value.measure == "count" and not _count_alike(fact.value, other, told):
                     continue
-                if not attribute & TURNING_POINTS <= beside:
+                if fact.value.kind == "date" and not attribute & TURNING_POINTS <= beside:
                     continue
+                if fact.value.measure == "count" and not other.value.nouns & told_stems(claim.context):
+                    attribute = fact.close - of_subjects - fact.value.nouns  # that both count people says little
                 same_attribute = (
                     fact.value.measure.startswith("score of")
                     or self._vocabulary.share(attribute, beside) >= SAME_ATTRIBUTE
@@ -147,6 +151,8 @@ class ExactVerifier:
                 same_subject = bool(of_subjects) and of_subjects <= line.all_stems
                 agrees = agree(fact.value, other.value)
                 candidates.append(_Candidate(line, other, score, agrees, same_subject, same_attribute))
+        if any(one.fact.value.nouns & fact.value.nouns for one in candidates):
+            candidates = [one for one in candidates if one.fact.value.nouns & fact.value.nouns]
         if any(one.same_subject and one.same_attribute for one in candidates):
             candidates = [one for one in candidates if one.same_subject]
         return sorted(candidates, key=lambda one: -one.score)
@@ -160,7 +166,7 @@ class ExactVerifier:
 
     def _speaks_of(self, claim: Claim, one: _Candidate) -> bool:
         """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
-        if not one.same_attribute and one.score < SURELY:
+        if not one.same_attribute and (one.score < SURELY or one.fact.value.measure == "count"):
             return False
         return one.same_subject or (one.score >= CONTRADICTS and self._same_subject(claim, one.line))
 
@@ -205,10 +211,11 @@ class ExactVerifier:
         self, claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line]
     ) -> Line | None:
         """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
-        test = fact.value.measure.removeprefix("score of ") if fact.value.measure.startswith("score of ") else ""
+        if fact.value.measure.startswith("score of "):
+            speaking = self._vocabulary.lines_with(stem_of(fact.value.measure.removeprefix("score of ")))
+            if speaking and all(denies(line.text) and not line.facts for line in speaking):
+                return speaking[0]  # "no such test is asked for"
         for line in lines:
-            if test and stem_of(test) in line.stems and denies(line.text) and not line.facts:
-                return line  # "no such test is asked for"
             if line.facts or not denies_existence(line.text):
                 continue
             covered = sum(weight for word, weight in weights.items() if word in line.stems)
@@ -244,16 +251,19 @@ class ExactVerifier:
         of_subjects = frozenset[str]().union(*(one.stems for one in subjects))
         told = told_stems(claim.text) | told_stems(claim.context)
         said = told_stems(claim.text) - name.stems - of_subjects
+        asked = told_stems(claim.context) - of_subjects
+        share = self._vocabulary.share
         found = None
         for line in lines:
-            if name.stems <= line.stems:
+            if name.stems <= line.stems and of_subjects <= line.all_stems:
                 return None  # whatever the source says of it there
             others = [other for other in line.names if _same_sort(name, other)]
             if found is not None or not others or any(other.stems <= told for other in others):
                 continue
-            same_role = self._vocabulary.share(said, line.stems | line.above) >= SAME_ATTRIBUTE and said & line.stems
+            here = line.stems | line.above
+            same_role = said & line.stems and max(share(said, here), share(asked, here)) >= SAME_ATTRIBUTE
             of_subject = bool(of_subjects) and of_subjects <= line.all_stems
-            if same_role and (of_subject or self._vocabulary.share(said, line.all_stems) >= SAME_WORDS):
+            if same_role and (of_subject or share(said, line.all_stems) >= SAME_WORDS):
                 found = line
         return found
 
@@ -271,7 +281,7 @@ class ExactVerifier:
 
     # --- words: the same clause, affirmed or denied
 
-    def _of_words(self, claim: Claim, lines: Sequence[Line], of_values: Sequence[ClaimVerdict]) -> ClaimVerdict | None:
+    def _of_words(self, claim: Claim, lines: Sequence[Line]) -> ClaimVerdict | None:
         """What a line says in the claim's own words, or with a denial more or less."""
         if fragment := self._of_fragment(claim, lines):
             return fragment
@@ -284,7 +294,7 @@ class ExactVerifier:
                 if verdict and verdict.support == "contradicted":
                     return verdict
             supported.append(next((verdict for verdict in said if verdict), None))
-        return supported[0] if supported and all(supported) and not of_values else None
+        return supported[0] if supported and all(supported) else None
 
     def _of_fragment(self, claim: Claim, lines: Sequence[Line]) -> ClaimVerdict | None:
         """Whether a line that speaks of the question holds an answer of a few words."""
@@ -318,11 +328,24 @@ class ExactVerifier:
         return _verdict("contradicted", f"the {claim.part} denies what the source says", line, "negation")
 
 
+def _has_values(verdict: ClaimVerdict, claim: Claim) -> bool:
+    """Whether the line that a verdict quotes has every value of the claim."""
+    there = [value for evidence in verdict.evidence for value in values(evidence.quotation)]
+    return all(any(comparable(one, other) and agree(one, other) for other in there) for one in values(claim.text))
+
+
 def _repeats_question(claim: Claim, fact: Fact) -> bool:
     """Whether an answer only takes up a value ("with your 6.0") that its question did not ask about ("is it 6.0")."""
     if claim.part == "question" or asks_whether(claim.context):
         return False
     return any(agree(fact.value, value) for value in values(claim.context) if comparable(fact.value, value))
+
+
+def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
+    """Whether a number of the sources counts what the claim's number does, or what its question asks for."""
+    if other.value.nouns:
+        return bool(other.value.nouns & (claimed.nouns | told))
+    return bool(claimed.nouns & other.close)
 
 
 def _same_sort(name: Name, other: Name) -> bool:

@@ -18,8 +18,8 @@ from relaytune.facts.language.words import content_stems
 _SEGMENT_END = re.compile(r"[;()|]|,\s|:\s|\s[–—]\s|\s(?:and|or|but|while|whereas|though|plus|then)\s", re.IGNORECASE)
 # what the words before a date make of it, and a word that says the same
 _UNTIL = re.compile(
-    r"(?:\b(?:by|until|till|before|(?:no|not) later than|latest|deadline\w*:?|clos\w+(?: on)?|up to|to)"
-    r"|[-–])\s*(?:the\s(?:end of\s)?)?$",
+    r"(?:\b(?:by|until|till|before|(?:no|not) later than|latest|deadline\w*|clos\w+(?: on)?|up to|to)|[-–]):?"
+    r"\s*(?:the\s(?:end of\s)?)?$",
     re.IGNORECASE,
 )
 _FROM = re.compile(
