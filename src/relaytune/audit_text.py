@@ -42,7 +42,7 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
     out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
         return (
-            f"{_counted(len(gate.dropped), 'row')} that the sources contradict dropped{out}; {words}: "
+            f"{_counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
             f"{say_rate(gate.before)} before, {say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
         )
     return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
@@ -72,7 +72,8 @@ def audit_lines(result: AuditResult) -> Iterator[str]:
     if result.num_audited == result.num_rows:
         yield "  Every row was audited: no sampling error remains."
     elif result.more_rows:
-        yield f"  An interval half as wide needs {result.more_rows} more rows (sample: {_larger(result)})."
+        before = ", before correction," if result.rates["clearly_false"].corrected else ""
+        yield f"  An interval half as wide{before} needs {result.more_rows} more rows (sample: {_larger(result)})."
     for stamp in result.stamps:
         yield f"  {stamp}"
 
@@ -114,7 +115,7 @@ def fault_table(result: AuditResult) -> list[str]:
     """Kinds of faults, the commonest first."""
     if not result.faults:
         return []
-    return ["Kinds of faults (answers):", *(f"  {kind:12} {count:5}" for kind, count in result.faults.items())]
+    return ["Kinds of faults (answers):", *(f"  {kind:16} {count:5}" for kind, count in result.faults.items())]
 
 
 def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:

@@ -146,7 +146,7 @@ def test_what_was_dropped_is_said_with_the_rate_before_and_after(
     check_and_audit(open_job(tmp_path / "recipe.yaml", tmp_path / "runs", screen=Screen(Console(width=200))))
     shown = capsys.readouterr().out
     assert "3 rows are in quarantine and left out (3 by an audit)" in shown
-    assert "Gate passed (limit 5%): 3 rows that the sources contradict dropped" in shown
+    assert "Gate passed (limit 5%): 3 false rows dropped" in shown
     assert "25.0% before, 0.0% of the 9 rows that remain" in shown
 
 
