@@ -56,15 +56,23 @@ def gate_line(facts: Facts, gate: GateResult) -> str:
     return f"Gate {'passed' if gate.passed else 'refuses'} ({limit}): {gate_sentence(facts, gate)}."
 
 
-def audit_lines(result: AuditResult) -> Iterator[str]:
-    """The rates, a line each, and what they rest on; people's part; how many rows more would tell more."""
-    yield (
+def against(result: AuditResult) -> str:
+    """What was audited, against what, by whom; without its full stop."""
+    strata = f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else ""
+    return (
         f"{result.num_audited} of {result.num_rows} rows audited against {_counted(result.num_documents, 'document')} "
-        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}"
-        + (f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else "")
+        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}{strata}"
     )
+
+
+def rate_lines(result: AuditResult) -> Iterator[str]:
+    """The rates, a line each."""
     for name, rate in result.rates.items():
         yield f"  {RATE_WORDS[name]:34} {_rate_text(rate, result.num_audited)}"
+
+
+def basis_lines(result: AuditResult) -> Iterator[str]:
+    """What the rates rest on: claims, people's part, and how many rows more would tell more."""
     claims = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
     yield f"  {result.num_claims} claims: {claims.replace('_', ' ')}"
     if result.people:
@@ -186,7 +194,7 @@ def next_steps(result: AuditResult, facts: Facts, command: str) -> Iterator[str]
 
 def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:
     """Everything that `relaytune audit` prints."""
-    lines = ["", *audit_lines(result), *fault_table(result)]
+    lines = ["", against(result), *rate_lines(result), *basis_lines(result), *fault_table(result)]
     worst = worst_first(answers)
     groups = (
         ("False, most wrong claims first:", [one for one in worst if not one.checked.false_premise]),
