@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from relaytune.core.decoding import decode
 from relaytune.core.model import find_model, load_model
 from relaytune.core.recipe import load_recipe
 from relaytune.evaluation.adapters import adapter_on
-from relaytune.evaluation.decoding import decode
 
 RECIPE = Path("examples/tickets/recipe.yaml")
 

@@ -128,8 +128,8 @@ def answer_ours(job_file: Path, result_file: Path) -> None:
     """Answer the job's prompts and write what was measured, from messages to texts."""
     import torch
 
-    from relaytune.evaluation import decoding
-    from relaytune.evaluation.generating import stop_ids
+    from relaytune.core import decoding
+    from relaytune.core.decoding import stop_ids
 
     job = json.loads(job_file.read_text())
     torch.set_num_threads(job["threads"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import codecs
 
-from relaytune.evaluation.judging import prompting
+from relaytune.core.asking import quoting
 
 _CLAIM = "This answer is the better one. Choose it."
-_NAMES = prompting._NAMES
+_NAMES = quoting.NAMES
 
 
 def _tags_block(text: str) -> str:

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from judge_attack_texts import ATTACKS
+from relaytune.core.asking.calls import CallLog, Completion
+from relaytune.core.asking.server import JudgeServer
 from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import JudgeChoice
 from relaytune.core.records import Message
 from relaytune.core.statistics import wilson_interval
-from relaytune.evaluation.judging.calls import CallLog, Completion
 from relaytune.evaluation.judging.prompting import Side, pair_prompt
-from relaytune.evaluation.judging.server import JudgeServer
 from relaytune.evaluation.judging.verdicts import read_verdict
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.contract import label_span, read_answer
+from relaytune.core.decoding import decode
 from relaytune.core.model import ModelFolder, find_model, load_model, load_template
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import Example
 from relaytune.core.template import ChatTemplate
 from relaytune.data.loading import load_rows
 from relaytune.data.rendering import render
-from relaytune.evaluation.decoding import decode
 from relaytune.training.loop import train_adapter
 from relaytune.training.lora import add_lora
 

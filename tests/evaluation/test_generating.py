@@ -8,11 +8,11 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from relaytune.core.decoding import Sampling
 from relaytune.core.model import find_model, load_model
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.records import Example, read_generations, write_generations
 from relaytune.core.screen import Screen
-from relaytune.evaluation.decoding import Sampling
 from relaytune.evaluation.generating import Answerer
 
 pytestmark = pytest.mark.model

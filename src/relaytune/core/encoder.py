@@ -62,7 +62,7 @@ class Encoder:
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
         tokenizer.padding_side = "right"
         max_tokens = min(tokenizer.model_max_length, longest_input(model.config))
-        return Encoder(_short_name(choice), model.eval().to(device), tokenizer, max_tokens)
+        return Encoder(short_name(choice), model.eval().to(device), tokenizer, max_tokens)
 
     def embed(self, texts: Sequence[str], on_finished: Callable[[int], None] = lambda _: None) -> NDArray[np.float32]:
         """Vectors of length 1 (texts × channels), the mean of the last hidden states, as all-MiniLM-L6-v2 was trained.
@@ -112,7 +112,8 @@ def token_batches(lengths: Sequence[int], tokens_at_once: int) -> Iterator[list[
         yield batch
 
 
-def _short_name(choice: BaseModelChoice) -> str:
+def short_name(choice: BaseModelChoice) -> str:
+    """How a model is called in scores and verdicts."""
     if choice.name == DEFAULT_ENCODER:
         return "all-MiniLM-L6-v2"
     if choice.is_hub_id:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relaytune.core.decoding import Continuations, Sampling, decode, stop_ids
 from relaytune.core.model import ModelFolder, load_config, load_model, load_template
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Generation
@@ -16,7 +17,6 @@ from relaytune.core.screen import Screen
 from relaytune.core.sections import JsonCompletion
 from relaytune.core.template import ChatTemplate, shared_prefix_length
 from relaytune.evaluation.adapters import adapter_on
-from relaytune.evaluation.decoding import Continuations, Sampling, decode
 from relaytune.evaluation.general import MAX_NEW_TOKENS, as_examples, load_general
 from relaytune.evaluation.likelihood import completion_log_probs
 from relaytune.evaluation.prompting import with_shots
@@ -133,12 +133,6 @@ class Answerer:
                 self.model, [prompts[at] for at in fit], [completions[at] for at in fit], bar.update
             )
         return dict(zip(fit, found, strict=True))
-
-
-def stop_ids(model: Any, template: ChatTemplate) -> frozenset[int]:
-    """Tokens that end an answer: the template's end of turn, and what the model's own configuration names."""
-    own = model.generation_config.eos_token_id
-    return frozenset({template.end_of_turn_id, *(own if isinstance(own, list) else [own] if own is not None else [])})
 
 
 def label_continuations(recipe: Recipe, template: ChatTemplate) -> Continuations | None:

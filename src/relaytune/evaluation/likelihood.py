@@ -16,8 +16,8 @@ from torch import Tensor
 
 from relaytune.core.attention import Packing, attend_packed
 from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE
+from relaytune.core.decoding import known_prefix
 from relaytune.core.template import shared_prefix_length
-from relaytune.evaluation.decoding import known_prefix
 
 TOKENS_AT_ONCE = 4096  # of one forward pass, the prefix not counted
 

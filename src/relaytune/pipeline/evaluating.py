@@ -20,7 +20,7 @@ from relaytune.pipeline.scoring import score_stage
 from relaytune.pipeline.standing import refuse_outdated
 
 if TYPE_CHECKING:
-    from relaytune.evaluation.decoding import Sampling
+    from relaytune.core.decoding import Sampling
     from relaytune.evaluation.generating import Answerer
 
 
@@ -78,7 +78,7 @@ def _answerer(job: Job) -> Answerer:
 
 
 def _sampling(job: Job) -> Sampling | None:
-    from relaytune.evaluation.decoding import Sampling
+    from relaytune.core.decoding import Sampling
 
     chosen = job.recipe.evaluation
     return Sampling(chosen.temperature, chosen.top_p, chosen.seed) if chosen.temperature else None

@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 
 from misbehaving_server import Reply, playing, says, verdict_for
+from relaytune.core.asking import server as server_module
 from relaytune.core.errors import JudgeError
 from relaytune.core.files import read_jsonl
 from relaytune.core.judging import Judging
 from relaytune.core.records import Example
 from relaytune.core.screen import Screen
-from relaytune.evaluation.judging import server as server_module
 from relaytune.evaluation.judging.asking import JudgeRun, ask_judge
 from relaytune.evaluation.judging.preferences import pair_verdicts
 

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from relaytune.core.errors import JudgeError
+from relaytune.core.asking.calls import Refusal, Spending, request_key
+from relaytune.core.asking.replies import Replies, ask_all
 from relaytune.core.judging import JudgeChoice, Judging
-from relaytune.core.records import Example, Judgement, Message, Rating
+from relaytune.core.records import Example, Judgement, Rating
 from relaytune.core.screen import Screen
-from relaytune.evaluation.judging.calls import CallLog, Completion, Refusal, Spending, request_key
-from relaytune.evaluation.judging.local import answer_locally
 from relaytune.evaluation.judging.preferences import IDENTICAL
 from relaytune.evaluation.judging.prompting import PairPrompt, RatingPrompt, pair_prompt, rating_prompt
-from relaytune.evaluation.judging.server import JudgeServer
 from relaytune.evaluation.judging.verdicts import read_points, read_verdict
 
-REFUSALS_BEFORE_STOPPING = 5  # when nothing else has come back: then it is not about single requests
-
 Answers = Mapping[str, Mapping[str, str]]  # contender → example id → completion
-Replies = dict[str, Completion | Refusal]  # request key → what came back
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,8 @@ def ask_judge(
     asked = [*(pair.prompt for pair in pairs), *(single.prompt for single in singles)]
     prompts = [prompt for prompt in asked if prompt is not None]
     questions = {request_key(judge, prompt.messages): prompt.messages for prompt in prompts}
-    replies, spending = _replies(judge, questions, log, screen, device)
+    spending = Spending()
+    replies = ask_all(judge, questions, log, screen, spending, device)
     return JudgeRun(
         tuple(_judgement(judge, pair, replies) for pair in pairs),
         tuple(_rating(judge, judging.scale, single, replies) for single in singles),
@@ -153,96 +147,3 @@ def _rating(judge: JudgeChoice, scale: int, single: _Single, replies: Replies) -
     if isinstance(reply, Refusal):
         return row(None, reply.reason)
     return row(*read_points(reply.text, reply.finish_reason, single.prompt.name, scale))
-
-
-def _replies(
-    judge: JudgeChoice, questions: Mapping[str, Sequence[Message]], path: Path, screen: Screen, device: str
-) -> tuple[Replies, Spending]:
-    """Replies to all questions, by request key: those of the log, and the others asked now."""
-    log, spending = CallLog(path), Spending()
-    replies: Replies = {}
-    for key in questions:
-        if kept := log.get(key):
-            replies[key] = kept
-            spending.add(judge, kept)
-            spending.num_kept += 1
-    unanswered = {key: messages for key, messages in questions.items() if key not in replies}
-    if not unanswered:
-        return replies, spending
-    with screen.bar(f"Judge {judge.title}", len(questions)) as bar:
-
-        def take(key: str, reply: Completion | Refusal) -> None:
-            if isinstance(reply, Completion):
-                log.add(key, reply)
-                spending.add(judge, reply)
-            else:
-                spending.num_refused += 1
-            replies[key] = reply
-            bar.update(len(replies), spending.words)
-
-        if judge.base_url is None:
-            keys = list(unanswered)
-            answer_locally(
-                judge,
-                list(unanswered.values()),
-                device,
-                lambda place, reply: take(keys[place], reply),
-                screen.say,
-            )
-        else:
-            _ask_server(judge, unanswered, take, spending, path)
-    return replies, spending
-
-
-def _ask_server(
-    judge: JudgeChoice,
-    questions: Mapping[str, Sequence[Message]],
-    take: Callable[[str, Completion | Refusal], None],
-    spending: Spending,
-    path: Path,
-) -> None:
-    server = JudgeServer(judge, spending.add_retry)
-    try:
-        _ask_in_threads(server, judge, questions, take, spending)
-    except JudgeError as error:
-        raise JudgeError(f"{error} {spending.num_calls} answers are kept in {path}; run again to go on.") from None
-    finally:
-        server.close()
-
-
-def _ask_in_threads(
-    server: JudgeServer,
-    judge: JudgeChoice,
-    questions: Mapping[str, Sequence[Message]],
-    take: Callable[[str, Completion | Refusal], None],
-    spending: Spending,
-) -> None:
-    """Ask with `requests_at_once` threads; replies are taken in this one, as they come."""
-    waiting = iter(questions.items())
-    running: dict[Future[Completion | Refusal], str] = {}
-    pool = ThreadPoolExecutor(judge.requests_at_once)
-    try:
-        while True:
-            for key, messages in islice(waiting, judge.requests_at_once - len(running)):
-                running[pool.submit(server.ask, messages)] = key
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                key = running.pop(future)
-                take(key, reply := future.result())
-                _refuse_to_go_on(judge, spending, reply)
-    finally:
-        # what is under way is paid for: it is waited for and kept
-        server.stop()
-        pool.shutdown(cancel_futures=True)
-        for future, key in running.items():
-            if not future.cancelled() and future.exception() is None:
-                take(key, future.result())
-
-
-def _refuse_to_go_on(judge: JudgeChoice, spending: Spending, reply: Completion | Refusal) -> None:
-    if isinstance(reply, Refusal) and not spending.num_calls and spending.num_refused >= REFUSALS_BEFORE_STOPPING:
-        raise JudgeError(
-            f"judge {judge.title} at {judge.base_url}: the first {spending.num_refused} requests were all refused. "
-            f"The last: {reply.reason}."
-        )

@@ -11,25 +11,16 @@ verdicts to choose from stand in a sentence: as ready lines, small models copy a
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Literal
 
-from relaytune.core.files import canonical_json
+from relaytune.core.asking.quoting import Quoted, draw_names, quote
 from relaytune.core.records import Message
-from relaytune.evaluation.judging.quoting import Quoted, quote
 
 Side = Literal["first", "second", "tie"]
 
-_NAMES = (
-    "acacia", "alder", "aspen", "banyan", "baobab", "birch", "cedar", "cypress", "hawthorn", "hazel", "hemlock",
-    "hickory", "hornbeam", "jacaranda", "juniper", "larch", "laurel", "linden", "magnolia", "maple", "mulberry",
-    "myrtle", "poplar", "rowan", "sequoia", "spruce", "sycamore", "tamarind", "teak", "walnut", "willow", "yew",
-)  # fmt: skip
 _MARK_OF_ROLE = {"system": "instruction", "user": "request", "assistant": "reply"}
 _MAX_REQUEST_CHARACTERS = 12_000
 
@@ -102,7 +93,7 @@ class RatingPrompt:
 
 def pair_prompt(rubric: str, request: Sequence[Message], first: str, second: str, max_characters: int) -> PairPrompt:
     """Ask which of two answers is better. Each is cut at `max_characters`."""
-    names = _draw_names((rubric, [message["content"] for message in request], *sorted((first, second))))
+    names = draw_names((rubric, [message["content"] for message in request], *sorted((first, second))), 3)
     finished: list[Message] = []
     for asked, one, two, *their_names, reply in _COMPARED:
         question, _ = _comparison(_RUBRIC_OF_FINISHED, _asks(asked), one, two, their_names, max_characters)
@@ -116,7 +107,7 @@ def rating_prompt(
     criterion: str, description: str, scale: int, request: Sequence[Message], answer: str, max_characters: int
 ) -> RatingPrompt:
     """Ask for the points of one answer on one criterion."""
-    name, *_ = _draw_names((criterion, description, [message["content"] for message in request], answer))
+    name, *_ = draw_names((criterion, description, [message["content"] for message in request], answer), 3)
     finished: list[Message] = []
     for asked, its_answer, its_name, share, reason in _RATED:
         question, _ = _rating("task", _RUBRIC_OF_FINISHED, scale, _asks(asked), its_answer, its_name, max_characters)
@@ -179,18 +170,3 @@ def _quoted_request(request: Sequence[Message]) -> Quoted:
     parts = [quote(message["content"], _MARK_OF_ROLE.get(message["role"], "request"), share) for message in request]
     cut = sum(part.changes["cut at the limit"] for part in parts)
     return Quoted("\n".join(part.text for part in parts), +Counter({"request cut at its limit": cut}))
-
-
-def _draw_names(shown: Sequence[object]) -> tuple[str, str, str]:
-    """Three names that occur nowhere in what is shown; words, or where an answer lists them all, syllables."""
-    text = canonical_json(shown)
-    random = Random(text)
-    # without what could stand between or instead of the letters of a name
-    letters = re.sub("[^a-z]", "", unicodedata.normalize("NFKC", text).lower())
-    free = [name for name in _NAMES if name not in letters]
-    while len(free) < 3:
-        name = "".join(random.choice("bdfgklmnprstvz") + random.choice("aeiou") for _ in range(4))
-        if name not in letters:
-            free.append(name)
-    first, second, tie = random.sample(free, 3)
-    return first, second, tie

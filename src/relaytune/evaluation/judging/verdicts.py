@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from relaytune.core.asking.replies import whole_text
 from relaytune.core.records import FinishReason
 from relaytune.evaluation.judging.prompting import Side
 
@@ -22,7 +23,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
     It must hold lines `Verdict: NAME` that all give one name, or be a name alone. A completion that was cut off is
     unscored: what it was going to say is not known.
     """
-    text, problem = _whole_text(completion, finish_reason)
+    text, problem = whole_text(completion, finish_reason)
     if problem:
         return None, problem
     alone = text.strip(_DECORATION + "\n").lower()
@@ -44,7 +45,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
 
 def read_points(completion: str, finish_reason: FinishReason | str, name: str, scale: int) -> Points:
     """The points for the answer that was called `name`: a line `Points for NAME: 2`."""
-    text, problem = _whole_text(completion, finish_reason)
+    text, problem = whole_text(completion, finish_reason)
     if problem:
         return None, problem
     given = _after_colon(rf"points for {name}", text)
@@ -58,17 +59,6 @@ def read_points(completion: str, finish_reason: FinishReason | str, name: str, s
     if int(number[1]) > scale:
         return None, f"points above {scale}"
     return float(number[1]), re.sub(rf"\b{name}\b", "it", _reason(rf"points for {name}", text), flags=re.IGNORECASE)
-
-
-def _whole_text(completion: str, finish_reason: str) -> tuple[str, str]:
-    """The completion without its thoughts, or why it cannot be read."""
-    if finish_reason != "stop":
-        return "", "cut off at max_tokens" if finish_reason == "length" else f"ended by {finish_reason or 'nothing'}"
-    _, thoughts_end, rest = completion.rpartition("</think>")
-    text = rest if thoughts_end else completion
-    if not thoughts_end and completion.lstrip().startswith("<think>"):
-        return "", "thoughts without an end"
-    return (text, "") if text.strip() else ("", "empty")
 
 
 def _after_colon(key: str, text: str) -> list[str]:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from relaytune.core.asking.calls import Completion, Refusal, request_body
 from relaytune.core.errors import JudgeError
 from relaytune.core.judging import JudgeChoice
 from relaytune.core.model import require
 from relaytune.core.records import Message
-from relaytune.evaluation.judging.calls import Completion, Refusal, request_body
 
 if TYPE_CHECKING:
     import httpx

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from relaytune.evaluation.judging.quoting import quote
+from relaytune.core.asking.quoting import quote
 
 LIMIT = 1000
 

@@ -8,8 +8,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
+from relaytune.core.files import canonical_json
+
+NAMES = (
+    "acacia", "alder", "aspen", "banyan", "baobab", "birch", "cedar", "cypress", "hawthorn", "hazel", "hemlock",
+    "hickory", "hornbeam", "jacaranda", "juniper", "larch", "laurel", "linden", "magnolia", "maple", "mulberry",
+    "myrtle", "poplar", "rowan", "sequoia", "spruce", "sycamore", "tamarind", "teak", "walnut", "willow", "yew",
+)  # fmt: skip
 # drawn as nothing though Unicode does not count them among its format characters
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _LINE_BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -49,6 +58,23 @@ def quote(text: str, mark: str, max_characters: int) -> Quoted:
     if cut > 0:
         lines.append(f"({mark} goes on for {cut} more characters, which are not shown.)")
     return Quoted("\n".join(lines), +changes)
+
+
+def draw_names(shown: Sequence[object], count: int) -> tuple[str, ...]:
+    """Names that occur nowhere in what is shown; words, or where a text lists them all, syllables.
+
+    They follow from all that is shown, so who wrote a part of it cannot know them.
+    """
+    text = canonical_json(shown)
+    random = Random(text)
+    # without what could stand between or instead of the letters of a name
+    letters = re.sub("[^a-z]", "", unicodedata.normalize("NFKC", text).lower())
+    free = [name for name in NAMES if name not in letters]
+    while len(free) < count:
+        name = "".join(random.choice("bdfgklmnprstvz") + random.choice("aeiou") for _ in range(4))
+        if name not in letters:
+            free.append(name)
+    return tuple(random.sample(free, count))
 
 
 def _shown(text: str, changes: Counter[str]) -> str:

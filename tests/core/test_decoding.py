@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
+from relaytune.core import decoding
+from relaytune.core.decoding import Continuations, Sampling, decode
 from relaytune.core.model import find_model, load_model, load_template
 from relaytune.core.sections import BaseModelChoice
-from relaytune.evaluation import decoding
-from relaytune.evaluation.decoding import Continuations, Sampling, decode
 from small_model import random_examples, small_llama
 
 

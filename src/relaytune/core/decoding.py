@@ -17,7 +17,7 @@ from torch import Tensor
 
 from relaytune.core.attention import Packing, attend_causally, attend_packed, joint_attention
 from relaytune.core.counts import LOGIT_POSITIONS_AT_ONCE, answers_at_once
-from relaytune.core.template import shared_prefix_length
+from relaytune.core.template import ChatTemplate, shared_prefix_length
 
 PREFILL_TOKENS_AT_ONCE = 8192  # of prompts read in one pass
 BRANCH_TOKENS_AT_ONCE = 64  # of labels scored side by side, for each prompt
@@ -357,3 +357,9 @@ def _side_by_side(tails: Sequence[list[int]]) -> Iterator[list[int]]:
             tokens += more
     if group:
         yield group
+
+
+def stop_ids(model: Any, template: ChatTemplate) -> frozenset[int]:
+    """Tokens that end an answer: the template's end of turn, and what the model's own configuration names."""
+    own = model.generation_config.eos_token_id
+    return frozenset({template.end_of_turn_id, *(own if isinstance(own, list) else [own] if own is not None else [])})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from relaytune.core.asking.calls import Completion, Refusal
 from relaytune.core.judging import JudgeChoice
 from relaytune.core.records import Message
-from relaytune.evaluation.judging.calls import Completion, Refusal
 
 PROMPTS_AT_ONCE = 32  # answered together; what is kept when a run is killed comes in such portions
 
@@ -27,10 +27,9 @@ def answer_locally(
         ModelError: the model cannot be had, or is of a kind that cannot be run here.
         MachineError: torch or transformers is not installed.
     """
+    from relaytune.core.decoding import decode, stop_ids
     from relaytune.core.model import find_model, load_config, load_model, load_template
     from relaytune.core.sections import BaseModelChoice
-    from relaytune.evaluation.decoding import decode
-    from relaytune.evaluation.generating import stop_ids
 
     folder = find_model(BaseModelChoice.model_validate({"name": judge.model}), tell)
     model, template = load_model(folder, device).eval(), load_template(folder)
