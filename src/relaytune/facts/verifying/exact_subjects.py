@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relaytune.core.claims import Claim, ClaimKind, ClaimVerdict, Evidence, Support
-from relaytune.facts.language.names import Name, is_test, names
+from relaytune.facts.language.names import Name, is_person, is_test, names
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.verifying.exact_lines import Line, told_stems
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
@@ -34,6 +34,12 @@ def subjects(claim: Claim, vocabulary: Vocabulary) -> list[Name]:
         if known := [name for name in names(text) if not is_test(name) and vocabulary.knows(name)]:
             return known
     return []
+
+
+def names_unknown(claim: Claim, vocabulary: Vocabulary) -> bool:
+    """Whether a claim, or else its question, is about something that the sources do not know."""
+    named = names(claim.text) or names(claim.context)
+    return any(not is_person(name) and not is_test(name) and not vocabulary.knows(name) for name in named)
 
 
 def stems_of(several: list[Name]) -> frozenset[str]:

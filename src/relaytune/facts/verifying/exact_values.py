@@ -9,12 +9,13 @@ from relaytune.core.claims import Claim, ClaimVerdict
 from relaytune.facts.language.polarity import denies, denies_existence
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import Value, agree, comparable, values
-from relaytune.facts.language.words import stem
-from relaytune.facts.verifying.exact_lines import Fact, Line, told_stems
+from relaytune.facts.language.words import content_stems, stem
+from relaytune.facts.verifying.exact_lines import Fact, Line, same_turn, told_stems
 from relaytune.facts.verifying.exact_subjects import (
     SAME_ATTRIBUTE,
     all_told,
     may_speak_of,
+    names_unknown,
     not_found,
     stems_of,
     subjects,
@@ -66,7 +67,7 @@ def verdict_of_value(claim: Claim, fact: Fact, lines: Sequence[Line], vocabulary
             return verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
     if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
         return not_found(f"the sources say {value!r}, but not clearly of this", kind)
-    if candidates and _surely_of_it(claim, candidates[0], vocabulary):
+    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, candidates[0], vocabulary):
         reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
         return verdict("contradicted", reason, candidates[0].line, kind)
     if denial := _denial(claim, fact, weights, lines, vocabulary):
@@ -98,10 +99,13 @@ def _candidates(
             beside = other.close | line.stems | line.above
             if not comparable(fact.value, other.value) or (is_count and not _count_alike(fact.value, other, told)):
                 continue
-            if fact.value.kind == "date" and not _same_turn(fact, other, attribute, beside):
+            if fact.value.kind == "date" and not (same_turn(fact, other) and attribute & TURNING_POINTS <= beside):
                 continue
-            # that both count people says little, unless people were asked for
-            telling = attribute - fact.value.nouns if is_count and not other.value.nouns & asked else attribute
+            telling = attribute
+            if is_count:  # that both count people says little, unless it was asked how many people do what
+                telling = (
+                    attribute | (asked - of_subjects) if other.value.nouns & asked else attribute - fact.value.nouns
+                )
             candidates.append(
                 _Candidate(
                     line,
@@ -140,14 +144,11 @@ def _score(weights: dict[str, float], line: Line, fact: Fact, vocabulary: Vocabu
 
 def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
     """Whether a number of the sources counts what the claim's number does, or what its question asks for."""
+    if other.value.kind == "score":
+        return not told.isdisjoint(content_stems(other.value.measure))
     if other.value.nouns:
         return bool(other.value.nouns & (claimed.nouns | told))
     return bool(claimed.nouns & other.close)
-
-
-def _same_turn(fact: Fact, other: Fact, attribute: frozenset[str], beside: frozenset[str]) -> bool:
-    """Whether two dates can be of the same turn of the same thing, its beginning or its end."""
-    return {fact.role, other.role} != {"from", "until"} and attribute & TURNING_POINTS <= beside
 
 
 def _surely_of_it(claim: Claim, one: _Candidate, vocabulary: Vocabulary) -> bool:

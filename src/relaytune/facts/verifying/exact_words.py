@@ -15,7 +15,7 @@ from relaytune.facts.language.polarity import (
 )
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
-from relaytune.facts.verifying.exact_lines import Line
+from relaytune.facts.verifying.exact_lines import Line, claim_facts
 from relaytune.facts.verifying.exact_subjects import HALF_THE_WORDS, SAME_WORDS, may_speak_of, verdict
 from relaytune.facts.verifying.exact_values import word_weights
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
@@ -38,9 +38,15 @@ def verdict_of_words(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary
 
 
 def quotes_all_values(given: ClaimVerdict, claim: Claim) -> bool:
-    """Whether the line that a verdict quotes has every value of the claim."""
-    there = [value for evidence in given.evidence for value in values(evidence.quotation)]
-    return all(any(comparable(one, other) and agree(one, other) for other in there) for one in values(claim.text))
+    """Whether the line that a verdict quotes has every value of the claim, in the same role."""
+    there = [fact for evidence in given.evidence for fact in claim_facts(evidence.quotation)]
+    return all(
+        any(
+            comparable(one.value, other.value) and agree(one.value, other.value) and one.role == other.role
+            for other in there
+        )
+        for one in claim_facts(claim.text)
+    )
 
 
 def _of_fragment(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) -> ClaimVerdict | None:
