@@ -59,7 +59,7 @@ def main() -> None:
     developed, measured = rows[0::2], rows[1::2]
     limit = best_limit(developed)
     right, hallucinated = words([row.right for row in measured]), words([row.hallucinated for row in measured])
-    print(print(f"{len(measured)} rows; median words: {right} of right answers, {hallucinated} of hallucinated ones\n"))
+    print(f"{len(measured)} rows; median words: {right} of right answers, {hallucinated} of hallucinated ones\n")
     print("Answers called right, doubtful, false, unchecked:\n")
     print("| verifier | pairs | right answers | hallucinated answers | balanced accuracy |")
     print("| --- | --- | --- | --- | --- |")
