@@ -1,6 +1,6 @@
 """What each verifier finds of the planted errors of examples/advisor, by kind, and how often it cries wolf.
 
-    python benchmarks/verifiers_on_advisor.py [--half developed|measured] [--show false-alarms|missed]
+    python benchmarks/verifiers_on_advisor.py [--half developed|measured] [--show false-alarms|missed|doubtful]
 
 The exact verifier was developed on half of the topics (by a hash of the topic's name); the other half is the
 measurement. Recall: wrong rows of train.jsonl called false. Precision: of the rows of train.jsonl called false, those
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--example", type=Path, default=EXAMPLE)
     parser.add_argument("--half", choices=["developed", "measured"])
-    parser.add_argument("--show", choices=["false-alarms", "missed"])
+    parser.add_argument("--show", choices=["false-alarms", "missed", "doubtful"])
     options = parser.parse_args()
     sources = read_sources(options.example / "handbook", Screen.silent(), embeddings=False)
     planted = read_rows(options.example, "train.jsonl", options.half)
@@ -74,9 +74,8 @@ def measure(verifier: Verifier, sources: Sources, planted: list[Row], clean: lis
     seconds = time.monotonic() - began
     pairs = list(zip(planted, checked, strict=True))
     num_claims = sum(len(answer.claims) for answer in [*checked, *checked_clean])
-    print(
-        f"\n{verifier.name}: {len(planted)} planted rows, {len(clean)} clean rows, {num_claims} claims in {seconds:.1f} s\n"
-    )
+    rows = f"{len(planted)} planted rows, {len(clean)} clean rows"
+    print(f"\n{verifier.name}: {rows}, {num_claims} claims in {seconds:.1f} s\n")
     print("| kind of error | rows | called false (recall) | false or doubtful | called right | unchecked |")
     print("| --- | --- | --- | --- | --- | --- |")
     by_kind: dict[str, list[CheckedAnswer]] = defaultdict(list)
@@ -95,6 +94,10 @@ def measure(verifier: Verifier, sources: Sources, planted: list[Row], clean: lis
         )
     if show == "missed":
         print_rows([(row, answer) for row, answer in pairs if row.wrong and answer.verdict != "false"])
+    if show == "doubtful":
+        print_rows(
+            [(row, answer) for row, answer in zip(clean, checked_clean, strict=True) if answer.verdict == "doubtful"]
+        )
     if show == "false-alarms":
         alarms = [(row, answer) for row, answer in zip(clean, checked_clean, strict=True) if answer.verdict == "false"]
         print_rows([*((row, answer) for row, answer in pairs if answer.verdict == "false" and not row.wrong), *alarms])

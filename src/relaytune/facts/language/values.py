@@ -34,7 +34,7 @@ class Value:
 
 
 def comparable(first: Value, second: Value) -> bool:
-    """Whether two values measure the same thing in the same unit. What a bare number counts its text does not tell."""
+    """Whether two values measure the same thing in the same unit. Of counts the caller must see what is counted."""
     if "score" in (first.measure, second.measure):
         return first.kind == second.kind == "score" and "level of a language" not in (first.measure, second.measure)
     if {first.kind, second.kind} == {"number", "score"}:
@@ -42,8 +42,6 @@ def comparable(first: Value, second: Value) -> bool:
         return number.measure == "count" and not number.nouns
     if first.measure != second.measure:
         return False
-    if first.measure == "count":
-        return bool(first.nouns & second.nouns) or not first.nouns or not second.nouns
     if first.measure == "code":
         return bool(first.nouns & second.nouns)
     return True
@@ -350,6 +348,9 @@ def _test_near(text: str, start: int, end: int) -> str:
     return all_tests.pop() if len(all_tests) == 1 and _SCORE_WORD.search(text) else ""
 
 
+_ABOUT_NUMBERS = frozenset(["upwards", "onwards", "downwards", "minimum", "maximum", "total", "altogether", "overall"])
+
+
 def _nouns_behind(text: str, end: int) -> frozenset[str]:
     """Stems of up to three words behind a number, as far as nothing of grammar comes between."""
     nouns: list[str] = []
@@ -357,7 +358,7 @@ def _nouns_behind(text: str, end: int) -> frozenset[str]:
     end += of.end() if of else 0
     last = 0
     for found in re.finditer(r"\s?[\s-]([^\W\d_][\w'-]*)", text[end : end + 60]):
-        if found.start() != last or found[1].lower() in STOPWORDS:
+        if found.start() != last or found[1].lower() in STOPWORDS | _ABOUT_NUMBERS:
             break
         last = found.end()
         nouns += [stem(part) for part in found[1].split("-") if part]

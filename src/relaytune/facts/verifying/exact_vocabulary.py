@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 from relaytune.facts.language.names import DEGREE_STEMS, Name, parts, sort_of
 from relaytune.facts.language.polarity import clauses, denies_existence
-from relaytune.facts.language.words import content_stems, stems_in_order
+from relaytune.facts.language.words import content_stems, plain_words, stem, stems_in_order
 from relaytune.facts.verifying.exact_lines import Line
 
 UNSEEN = 0.35  # rarity of a word that the sources do not have, as a share of that of one that they have once
@@ -22,39 +22,44 @@ class Vocabulary:
         frequencies: Counter[str] = Counter()
         self._names_with: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
         self._in_order: defaultdict[str, set[str]] = defaultdict(set)
+        self._lines_with: defaultdict[str, list[Line]] = defaultdict(list)
+        self._subjects: set[frozenset[str]] = set()
         self._denials: list[Line] = []
         of_sort: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
         num_lines = 0
         for line in lines:
             num_lines += 1
             frequencies.update(line.stems)
+            for word in line.stems:
+                self._lines_with[word].append(line)
             if denies_existence(line.text):
                 self._denials.append(line)
                 continue  # what is only said not to exist is not known
             in_order = _in_order(line.text)
-            for stem in line.stems:
-                self._in_order[stem].add(in_order)
+            for word in line.stems:
+                self._in_order[word].add(in_order)
             for name in (*line.names, *line.heading_names):
-                for stem in name.stems - DEGREE_STEMS:
-                    self._names_with[stem].add(name.stems)
+                self._subjects.add(_bare_words(name))
+                for word in name.stems - DEGREE_STEMS:
+                    self._names_with[word].add(name.stems)
                 if len(name.stems) > 1:
                     of_sort[sort_of(name, line.text)].add(name.stems)
         # what the sources know several of: scholarships, offices, programmes
         self._sorts = {sort for sort, named in of_sort.items() if len(named) > 1}
-        self._rarity = {stem: math.log(1 + num_lines / count) for stem, count in frequencies.items()}
+        self._rarity = {word: math.log(1 + num_lines / count) for word, count in frequencies.items()}
         self._rarity_unseen = UNSEEN * math.log(1 + num_lines)
 
-    def __contains__(self, stem: str) -> bool:
-        return stem in self._rarity
+    def __contains__(self, word: str) -> bool:
+        return word in self._rarity
 
-    def rarity(self, stem: str) -> float:
+    def rarity(self, word: str) -> float:
         """What a word tells: log(1 + lines / lines with it)."""
-        return self._rarity.get(stem, self._rarity_unseen)
+        return self._rarity.get(word, self._rarity_unseen)
 
     def share(self, stems: Collection[str], among: frozenset[str]) -> float:
         """Share of some words that stand among others, each counted by its rarity."""
         total = sum(map(self.rarity, stems))
-        return sum(self.rarity(stem) for stem in stems if stem in among) / total if total else 0.0
+        return sum(self.rarity(word) for word in stems if word in among) / total if total else 0.0
 
     def knows(self, name: Name) -> bool:
         """Whether the sources have a name, or each of a list of names, as a name or in so many words."""
@@ -66,10 +71,9 @@ class Vocabulary:
     def names(self, name: Name) -> bool:
         """Whether a name stands in the sources as one, or as part of a longer one; a degree's subject as a whole."""
         bare = name.stems - DEGREE_STEMS
-        having = set.intersection(*(self._names_with.get(stem, set()) for stem in bare)) if bare else set()
         if bare != name.stems:
-            return any(other - DEGREE_STEMS == bare for other in having)
-        return bool(having)
+            return _bare_words(name) in self._subjects
+        return bool(bare) and bool(set.intersection(*(self._names_with.get(word, set()) for word in bare)))
 
     def _says(self, name: Name) -> bool:
         wanted = _in_order(name.text)
@@ -79,6 +83,10 @@ class Vocabulary:
     def knows_sort_of(self, name: Name, text: str) -> bool:
         """Whether the sources know several things of the sort that a name in a text is of."""
         return sort_of(name, text) in self._sorts
+
+    def lines_with(self, word: str) -> list[Line]:
+        """All lines that have a word."""
+        return self._lines_with.get(word, [])
 
     def denial_of(self, name: Name) -> Line | None:
         """The line that says that there is no such thing, if one does."""
@@ -92,4 +100,9 @@ class Vocabulary:
 
 
 def _in_order(text: str) -> str:
-    return f" {' '.join(stem for stem in stems_in_order(text) if stem not in DEGREE_STEMS)} "
+    return f" {' '.join(word for word in stems_in_order(text) if word not in DEGREE_STEMS)} "
+
+
+def _bare_words(name: Name) -> frozenset[str]:
+    """A name's words without those of a degree, not reduced to stems: psychology is not psychological."""
+    return frozenset(word.lower() for word in plain_words(name.text) if stem(word) not in DEGREE_STEMS)
