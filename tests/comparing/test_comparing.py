@@ -157,19 +157,14 @@ def test_judges_need_a_folder_for_what_they_answer(folder: Path) -> None:
 
 
 def test_files_are_held_against_sources_without_torch(tmp_path: Path) -> None:
-    fees = {
-        f"course {word}": 100 + 10 * place
-        for place, word in enumerate(["Anna", "Bela", "Cora", "Dora", "Emma", "Fina"])
-    }
+    names = ("Botany", "Geology", "Physics", "History", "Medicine", "Drama")
+    fees = {name: 100 + 10 * place for place, name in enumerate(names)}
     (tmp_path / "handbook").mkdir()
     lines = [f"## {name}\n\nThe tuition fee of {name} is {fee} EUR.\n" for name, fee in fees.items()]
     (tmp_path / "handbook" / "fees.md").write_text("# Fees\n\n" + "\n".join(lines), encoding="utf-8")
     for file, error in (("a", 5), ("b", 0)):
         rows = [
-            {
-                "question": f"What is the tuition fee of {name}?",
-                "answer": f"The tuition fee of {name} is {fee + error} EUR.",
-            }
+            {"question": f"What is the tuition fee of {name}?", "answer": f"The fee of {name} is {fee + error} EUR."}
             for name, fee in fees.items()
         ]
         write_rows(tmp_path / f"{file}.jsonl", rows)

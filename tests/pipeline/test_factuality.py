@@ -181,7 +181,7 @@ def test_errors_where_the_training_rows_are_wrong_are_the_datas(opened: Callable
     assert found.right.only_tuned == 0
     page = write_report(job.run).read_text(encoding="utf-8")
     assert "indicative: the data are to blame" in page.casefold()
-    assert "Errors of tuned less those of base, 95% intervals: rows around verified right +0.0 points" in page
+    assert "Errors of tuned less those of base, 95% intervals: rows around verified right" in page
     assert "The tuition fee of Botany is 115 EUR per term." in page
 
 
