@@ -62,7 +62,7 @@ def test_a_small_step_on_a_row_lowers_the_loss_of_an_answer_by_what_the_gradient
         return dict(zip(weights, torch.autograd.grad(value, list(weights.values())), strict=True))
 
     def length(found: dict[str, torch.Tensor]) -> float:
-        return float(sum(part.pow(2).sum() for part in found.values()) ** 0.5)
+        return float(torch.cat([part.reshape(-1) for part in found.values()]).norm())
 
     rate = 1e-2
     of_answer = length(gradient(WRONG))
