@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hand_made import (
@@ -420,7 +420,7 @@ def test_the_note_begins_with_the_outcome_and_shows_every_clause_and_contender()
     assert all(risk in note for risk in verdict.remaining_risks)
 
 
-def _liked_and_contradicted(rule: dict[str, Sequence[str]]) -> Verdict:
+def _liked_and_contradicted(rule: Mapping[str, Sequence[str]]) -> Verdict:
     """Judges prefer tuned on 40 rows of 60; sources contradict it on 15, base on 2."""
     judging = {**JUDGING, "criteria": {"clarity": "is clear"}, "lower_is_better": []}
     data = {"train": "train.jsonl", "held_out": "held_out.jsonl", "facts": {"sources": "handbook"}}
