@@ -70,11 +70,11 @@ def test_a_small_step_on_a_row_lowers_the_loss_of_an_answer_by_what_the_gradient
         step = gradient(example)
         with torch.no_grad():
             for name, weight in weights.items():
-                weight -= rate * step[name]
+                weight.sub_(rate * step[name])
         after = loss(tiny, tiny.encode(WRONG))
         with torch.no_grad():
             for name, weight in weights.items():
-                weight += rate * step[name]
+                weight.add_(rate * step[name])
         assert before - after == pytest.approx(rate * cosine * of_answer * length(step), rel=0.1, abs=1e-4)
 
 
