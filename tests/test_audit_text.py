@@ -51,7 +51,7 @@ def test_the_verdict_says_how_much_of_the_data_is_false_and_what_was_dropped(run
     section = note.split("## The training answers\n")[1].split("\n## ")[0]
     assert "5.0% (95%: 1.2 to 15.8%) are clearly false" in section
     assert "told from 40 of 400 rows" in section
-    assert "2 rows that the sources contradict dropped" in section
+    assert "2 false rows dropped" in section
     assert "of the 398 rows that remain" in section
 
 

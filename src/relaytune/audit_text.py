@@ -42,7 +42,7 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
     out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
         return (
-            f"{_counted(len(gate.dropped), 'row')} that the sources contradict dropped{out}; {words}: "
+            f"{_counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
             f"{say_rate(gate.before)} before, {say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
         )
     return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
@@ -56,15 +56,23 @@ def gate_line(facts: Facts, gate: GateResult) -> str:
     return f"Gate {'passed' if gate.passed else 'refuses'} ({limit}): {gate_sentence(facts, gate)}."
 
 
-def audit_lines(result: AuditResult) -> Iterator[str]:
-    """The rates, a line each, and what they rest on; people's part; how many rows more would tell more."""
-    yield (
+def against(result: AuditResult) -> str:
+    """What was audited, against what, by whom; without its full stop."""
+    strata = f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else ""
+    return (
         f"{result.num_audited} of {result.num_rows} rows audited against {_counted(result.num_documents, 'document')} "
-        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}"
-        + (f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else "")
+        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}{strata}"
     )
+
+
+def rate_lines(result: AuditResult) -> Iterator[str]:
+    """The rates, a line each."""
     for name, rate in result.rates.items():
         yield f"  {RATE_WORDS[name]:34} {_rate_text(rate, result.num_audited)}"
+
+
+def basis_lines(result: AuditResult) -> Iterator[str]:
+    """What the rates rest on: claims, people's part, and how many rows more would tell more."""
     claims = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
     yield f"  {result.num_claims} claims: {claims.replace('_', ' ')}"
     if result.people:
@@ -72,7 +80,8 @@ def audit_lines(result: AuditResult) -> Iterator[str]:
     if result.num_audited == result.num_rows:
         yield "  Every row was audited: no sampling error remains."
     elif result.more_rows:
-        yield f"  An interval half as wide needs {result.more_rows} more rows (sample: {_larger(result)})."
+        before = ", before correction," if result.rates["clearly_false"].corrected else ""
+        yield f"  An interval half as wide{before} needs {result.more_rows} more rows (sample: {_larger(result)})."
     for stamp in result.stamps:
         yield f"  {stamp}"
 
@@ -114,7 +123,7 @@ def fault_table(result: AuditResult) -> list[str]:
     """Kinds of faults, the commonest first."""
     if not result.faults:
         return []
-    return ["Kinds of faults (answers):", *(f"  {kind:12} {count:5}" for kind, count in result.faults.items())]
+    return ["Kinds of faults (answers):", *(f"  {kind:16} {count:5}" for kind, count in result.faults.items())]
 
 
 def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
@@ -185,7 +194,7 @@ def next_steps(result: AuditResult, facts: Facts, command: str) -> Iterator[str]
 
 def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:
     """Everything that `relaytune audit` prints."""
-    lines = ["", *audit_lines(result), *fault_table(result)]
+    lines = ["", against(result), *rate_lines(result), *basis_lines(result), *fault_table(result)]
     worst = worst_first(answers)
     groups = (
         ("False, most wrong claims first:", [one for one in worst if not one.checked.false_premise]),

@@ -34,6 +34,7 @@ from command_line import (
     write_rows,
     write_task,
 )
+from relaytune.core.quarantine import QuarantinedRow, write_quarantine
 from relaytune.core.recipe import load_recipe
 from relaytune.core.run_folder import RunFolder, relaytune_version
 from relaytune.training.manifest import training_settings
@@ -358,6 +359,23 @@ def test_rows_that_travel_in_the_notebook_arrive_as_they_were_or_not_at_all(home
     sha256 = hashlib.sha256((home / "train.jsonl").read_bytes()).hexdigest()
     notebook.cells[1].source = source.replace(sha256, sha256[::-1])
     assert "train.jsonl: its sha256 is another than" in fails(notebook, machine)
+
+
+def test_what_is_in_quarantine_goes_along_so_that_the_same_rows_are_trained_on(home: Path, machine: Path) -> None:
+    quarantine = home / "runs" / "tickets" / "data" / "quarantine.jsonl"
+    write_quarantine(quarantine, [QuarantinedRow("a1b2", "person", "not ours", "2026-01-01T00:00:00+00:00")])
+    execute(only(read(make(home, "kaggle", STORE)), "install", "rows"), machine)
+    arrived = machine / "tickets" / "runs" / "tickets" / "data" / "quarantine.jsonl"
+    assert arrived.read_bytes() == quarantine.read_bytes()
+
+
+def test_data_that_are_to_be_audited_and_were_not_go_nowhere(home: Path) -> None:
+    (home / "handbook").mkdir()
+    (home / "handbook" / "fees.md").write_text("# Fees\n\nThe fee is 5 EUR.\n", encoding="utf-8")
+    done = relaytune(
+        home, "notebook", "recipe.yaml", "--for", "kaggle", "--set", STORE, "--set", "data.facts.sources=handbook"
+    )
+    assert "audit (made by `relaytune audit`): not made yet" in refusal(done, exit_code=1)
 
 
 def test_rows_too_large_for_a_notebook_are_looked_for_and_checked(home: Path, machine: Path) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner, Result
 
 from command_line import SMOLLM2, write_rows
 from misbehaving_server import Reply, playing, says
+from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
@@ -119,6 +121,23 @@ def test_the_audit_finds_the_wrong_fees_and_cites_the_handbook(opened: Callable[
     assert all(line["source"].startswith("train.jsonl:") for line in lines)
 
 
+def test_the_command_prints_json_and_leaves_with_1_where_the_gate_refuses(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    def command(*more: str) -> Result:
+        where = [str(tmp_path / "recipe.yaml"), "--runs", str(tmp_path / "runs")]
+        return CliRunner().invoke(app, ["audit", *where, *more])
+
+    opened({"max_error_rate": 0.5})
+    passed = command("--to-label", str(tmp_path / "labels.csv"))
+    assert passed.exit_code == 0, passed.output
+    assert "12 rows to label" in passed.stdout
+    assert "Gate passed (limit 50%)" in passed.stdout
+    refused = command("--set", "data.facts.max_error_rate=0.05", "--json")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["gate"]["passed"] is False
+
+
 def test_dropped_rows_leave_train_and_validation_and_the_others_stay_where_they_are(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
@@ -146,7 +165,7 @@ def test_what_was_dropped_is_said_with_the_rate_before_and_after(
     check_and_audit(open_job(tmp_path / "recipe.yaml", tmp_path / "runs", screen=Screen(Console(width=200))))
     shown = capsys.readouterr().out
     assert "3 rows are in quarantine and left out (3 by an audit)" in shown
-    assert "Gate passed (limit 5%): 3 rows that the sources contradict dropped" in shown
+    assert "Gate passed (limit 5%): 3 false rows dropped" in shown
     assert "25.0% before, 0.0% of the 9 rows that remain" in shown
 
 

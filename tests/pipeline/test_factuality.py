@@ -21,6 +21,7 @@ from relaytune.note import verdict_markdown
 from relaytune.pipeline import Job, audit_stage, check_stage, open_job
 from relaytune.pipeline.factuality import facts_stage, method_or_data_stage
 from relaytune.pipeline.scoring import score_stage
+from relaytune.reporting import write_report
 
 COURSES = (
     "Botany", "Geology", "Physics", "History", "Medicine", "Drama", "Law", "Music", "Zoology", "Latin", "Nursing",
@@ -171,12 +172,17 @@ def _with_encoder() -> None:
 
 @pytest.mark.usefixtures("_with_encoder")
 def test_errors_where_the_training_rows_are_wrong_are_the_datas(opened: Callable[..., Job]) -> None:
-    found = _tested(opened())
+    job = opened()
+    found = _tested(job)
     assert found.right is not None
     assert found.wrong is not None
     assert (found.finding, found.level) == ("data", "indicative")
     assert found.wrong.only_tuned == found.wrong.num_prompts >= 30
     assert found.right.only_tuned == 0
+    page = write_report(job.run).read_text(encoding="utf-8")
+    assert "indicative: the data are to blame" in page.casefold()
+    assert "Errors of tuned less those of base, 95% intervals: rows around verified right" in page
+    assert "The tuition fee of Botany is 115 EUR per term." in page
 
 
 @pytest.mark.usefixtures("_with_encoder")

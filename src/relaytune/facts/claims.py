@@ -8,7 +8,7 @@ from relaytune.core.claims import Claim, ClaimKind, Statement
 from relaytune.core.files import sha256_of_value
 from relaytune.facts.language.names import names
 from relaytune.facts.language.polarity import has_polarity
-from relaytune.facts.language.sentences import Span, sentences
+from relaytune.facts.language.sentences import Span, asks_whether, sentences
 from relaytune.facts.language.values import values
 from relaytune.facts.language.words import WORD, content_stems
 
@@ -143,7 +143,7 @@ def _premises(question: str) -> list[tuple[str, tuple[ClaimKind, ...]]]:
         if not said and not asks and not _OF_ONESELF.match(sentence):
             said.append(sentence)
         found += [(piece, tuple(kind for kind in claim_kinds(piece) if kind != "statement")) for piece in said]
-        if asks and names(sentence):
+        if asks and (names(sentence) or not asks_whether(sentence)):
             found.append((sentence, ("name",)))
     return [(piece, kinds) for piece, kinds in found if piece]
 

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import relaytune.facts as facts_package
 from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of
 from relaytune.core.audit import AuditResult
 from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
 from relaytune.core.facts import Facts
-from relaytune.core.files import sha256_of_text, sha256_of_value
+from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
-from relaytune.core.run_folder import Provenance, relaytune_version
+from relaytune.core.run_folder import Provenance
 from relaytune.pipeline.inputs import changed_inputs, inputs, taken_out_otherwise
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.preparing import check_stage
@@ -139,7 +140,7 @@ def _audit(job: Job) -> Sequence[Path]:
         labels,
         lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
     )
-    _say_untold(job, verifiers)
+    say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
@@ -175,7 +176,7 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
+def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
     """What a judge took, and claims of which a model gave no verdict that counts."""
     from relaytune.facts.verifying.entailment import EntailmentVerifier
     from relaytune.facts.verifying.judging import JudgeVerifier
@@ -191,7 +192,10 @@ def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
     settings = facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
     names = [verifier.name for verifier in verifiers]
-    return sha256_of_value([settings, sources.hash, sources.retrieval, names, relaytune_version()])
+    # another version may read and compare otherwise
+    package = Path(facts_package.__path__[0])
+    code = {str(path.relative_to(package)): sha256_of_file(path) for path in package.rglob("*.py")}
+    return sha256_of_value([settings, sources.hash, sources.retrieval, names, code])
 
 
 def _earlier(job: Job, checked_under: str) -> Mapping[str, CheckedAnswer]:

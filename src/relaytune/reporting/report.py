@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relaytune.audit_text import audit_lines, contradicted, gate_line, worst_first
+from relaytune.audit_text import against, basis_lines, contradicted, gate_line, worst_first
 from relaytune.core.files import write_text
 from relaytune.core.lineage import SEAM_STEPS
 from relaytune.core.metrics import PREFERENCE, Metric
@@ -132,7 +132,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "risks": [risk for risk in verdict.remaining_risks if risk not in weaknesses] if verdict else [],
         "unscored": _unscored(contents),
         "audit_chart": figures.audit_chart(contents.audit) if contents.audit else "",
-        "audit_lines": tuple(audit_lines(contents.audit)) if contents.audit else (),
+        "audit_lines": (against(contents.audit), *basis_lines(contents.audit)) if contents.audit else (),
         "gate": gate_line(contents.recipe.data.facts, contents.audit.gate)
         if contents.audit and contents.recipe.data.facts
         else "",

@@ -38,7 +38,7 @@ _DENYING_WORDS = {
 }  # fmt: skip
 _DENYING = re.compile(rf"\b(?:{'|'.join(_DENYING_WORDS)})\b|\bnon-(?=[a-z])", re.IGNORECASE)
 _MODAL = re.compile(
-    r"\b(?:may|can|could|must|shall|need|needs|have to|has to|allowed|permitted|possible|required|mandatory"
+    r"\b(?:(?-i:may)|can|could|must|shall|need|needs|have to|has to|allowed|permitted|possible|required|mandatory"
     r"|compulsory|obligatory"
     r"|eligible|entitled|optional|forbidden|prohibited|exempt|waived|refund(?:ed|able)?|non-\w+|transferable"
     r"|available|accept(?:s|ed))\b",

@@ -27,7 +27,8 @@ _FROM = re.compile(
     r"|after)\s*(?:the\s)?$",
     re.IGNORECASE,
 )
-Role = Literal["", "from", "until"]
+_AFTER = re.compile(r"\bafter\s*(?:the\s)?$", re.IGNORECASE)  # mostly a condition, not a beginning
+Role = Literal["", "from", "until", "after"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Fact:
     value: Value
     close: frozenset[str]
     role: Role = ""  # of a date
+
+
+def same_turn(one: Fact, other: Fact) -> bool:
+    """Whether two dates can be of the same turn of a thing: not one from which, and one until which."""
+    return one.role == other.role or ("" in (one.role, other.role) and "after" not in (one.role, other.role))
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
             close |= content_stems(text[cells[0][0] : cells[0][1]])
             value = in_unit(value, text[start : value.start])
         role = _role(text[: value.start]) if value.kind == "date" else ""
-        close |= {"until": {"=deadline"}, "from": {"=begin"}, "": set()}[role]
+        close |= {"until": {"=deadline"}, "from": {"=begin"}}.get(role, set())
         found.append(Fact(value, frozenset(close), role))
     return tuple(found)
 
@@ -87,6 +93,8 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
 def _role(before: str) -> Role:
     if _UNTIL.search(before):
         return "until"
+    if _AFTER.search(before):
+        return "after"
     return "from" if _FROM.search(before) else ""
 
 

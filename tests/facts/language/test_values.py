@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from relaytune.facts.language.values import agree, comparable, values
+
+
+@pytest.mark.parametrize(
+    ("text", "measure", "low", "high"),
+    [
+        ("It costs 85 EUR.", "EUR", 85, 85),
+        ("It costs €1,200.50 a year", "EUR", 1200.5, 1200.5),
+        ("It costs 1.200 euros", "EUR", 1200, 1200),
+        ("It costs 1 200 euros", "EUR", 1200, 1200),
+        ("It costs eighty-five euros", "EUR", 85, 85),
+        ("It costs two hundred and ten dollars", "USD", 210, 210),
+        ("It costs $5 million", "USD", 5e6, 5e6),
+        ("It costs 70 to 90 EUR", "EUR", 70, 90),
+        ("15% of them", "percent", 15, 15),
+        ("fifteen percent of them", "percent", 15, 15),
+        ("within two weeks", "days", 14, 14),
+        ("between 5 and 7 working days", "working days", 5, 7),
+        ("a four-semester programme", "semesters", 4, 4),
+        ("an IELTS of 6.5", "score of ielts", 6.5, 6.5),
+        ("a score of 90 in the TOEFL", "score of toefl", 90, 90),
+        ("120 ECTS credits", "count", 120, 120),
+        ("open from 9:00 to 12:30", "time", 540, 750),
+        ("at 4 pm", "time", 960, 960),
+    ],
+)
+def test_a_value_is_read_with_what_it_measures(text: str, measure: str, low: float, high: float) -> None:
+    (value,) = values(text)
+    assert (value.measure, value.low, value.high) == (measure, low, high)
+    assert text[value.start : value.end] == value.text
+
+
+@pytest.mark.parametrize("text", ["You may apply.", "one of them", "No one knows.", "We march on.", "at first sight"])
+def test_words_that_only_look_like_values_are_none(text: str) -> None:
+    assert values(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "source", "same"),
+    [
+        ("by 15 May", "until May 15, 2026", True),
+        ("by 15 May", "until 15 June", False),
+        ("in mid-May", "on 15 May", True),
+        ("in mid-May", "on 2 May", False),
+        ("in May", "on 15 May", True),
+        ("in 2025", "on 15 May 2026", False),
+        ("on 1st of July", "on 2031-07-01", True),
+        ("14 days", "two weeks", True),
+        ("24 months", "two years", True),
+        ("at least 6.5 in the IELTS", "IELTS 6.5", True),
+        ("at least 6.0 in the IELTS", "at least 6.5 in the IELTS", False),
+        ("at least 60 credits", "at most 60 credits", False),
+        ("6 days", "5 to 7 days", True),
+        ("9 days", "5 to 7 days", False),
+        ("5 to 9 days", "7 days", None),
+        ("Room 2.14", "room 2.14", True),
+        ("Room 2.14", "room 3.14", False),
+        ("German at B2", "at level B2", True),
+        ("German at B2", "at level C1", False),
+        ("Monday to Thursday", "Monday, Tuesday", False),
+        ("85 EUR", "eighty-five euros", True),
+        ("write to a@b.org", "write to c@b.org", False),
+    ],
+)
+def test_two_values_of_one_kind_agree_or_not(claimed: str, source: str, same: bool | None) -> None:
+    one, other = values(claimed)[0], values(source)[0]
+    assert comparable(one, other)
+    assert agree(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("85 EUR", "85 USD"), ("5 days", "5 working days"), ("15 May", "15 percent"), ("IELTS 6.5", "TOEFL 90")],
+)
+def test_values_of_different_units_are_not_compared(first: str, second: str) -> None:
+    assert not comparable(values(first)[0], values(second)[0])
