@@ -3,7 +3,7 @@
     python benchmarks/power.py [--repetitions 2000]
 
 n counts prompts. The theory is `sign_test_power`, summed exactly. Where a prompt stands one to four times in the
-data its rows are alike or copies, as in coverage.py. A difference is found when p is at most 0.05; that may happen in
+data its rows are alike or copies, as in interval_coverage.py. A difference is found when p is at most 0.05; that may happen in
 at most 5% where there is none.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from coverage import STANDING, Shape, processor, simulate, table
+from interval_coverage import STANDING, Shape, processor, simulate, table
 from relaytune.core.statistics import (
     paired_test,
     sign_test_power,

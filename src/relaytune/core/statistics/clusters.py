@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-PRIOR = 1.0  # sum of squares of one value that differs; chosen by benchmarks/coverage.py
+PRIOR = 1.0  # sum of squares of one value that differs; chosen by benchmarks/interval_coverage.py
 
 
 def cluster_totals(values: Sequence[float], clusters: Sequence[Hashable] | None) -> list[tuple[float, int]]:

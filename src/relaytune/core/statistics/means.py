@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUM_RESAMPLES = 5000  # of 300 values 95.0% were covered, with 2000 resamples 94.5%
-# All three by benchmarks/coverage.py. Below the floors skewed or mostly equal values are covered in 80 to 90%.
+# All three by benchmarks/interval_coverage.py. Below the floors skewed or mostly equal values are covered in 80 to 90%.
 MIN_CLUSTERS_FOR_MEAN = 20
 MIN_DEPARTING = 8
 FEW_CLUSTERS = 100

@@ -1,6 +1,6 @@
 """How often the 95% intervals that relaytune prints hold the truth: coverage by simulation, on one core in minutes.
 
-    python benchmarks/coverage.py [--only shares] [--prompts 20 50] [--repetitions 2000] [--every-shape]
+    python benchmarks/interval_coverage.py [--only shares] [--prompts 20 50] [--repetitions 2000] [--every-shape]
 
 n counts prompts. A prompt stands in the data once, or one to four times; then its rows are alike: each is, with chance
 LIKENESS, the prompt's own outcome, else drawn anew (correlation LIKENESS^2), or all are copies of it. An interval that
