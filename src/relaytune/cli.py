@@ -321,6 +321,40 @@ def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 
 
 @app.command()
+def trace(
+    recipe: RecipePath,
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Ids of held-out rows, or how they begin; none: all.", metavar="[ROW]…")
+    ] = None,
+    contender: Annotated[str, typer.Option("--contender", help="Whose wrong answers are traced.")] = "tuned",
+    quarantine: Annotated[
+        str | None,
+        typer.Option("--quarantine", metavar="ID[,ID…]|taught", help="Take these traced rows out of training."),
+    ] = None,
+    runs: Runs = Path("runs"),
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """From wrong answers to the training rows behind them.
+
+    By words, by meaning and by the adapter's gradients, each with its reasons; `--quarantine taught` takes out the rows
+    that are marked as having taught a wrong answer.
+    """
+    from relaytune.cli_text import quarantine_text, trace_text
+    from relaytune.core.results import as_dict
+    from relaytune.pipeline import quarantine_traced, trace_stage
+
+    job = _job(recipe, runs, set_, as_json)
+    found = trace_stage(job, rows or [], contender)
+    added = quarantine_traced(job, found, quarantine.split(",")) if quarantine else []
+    _print(
+        as_json,
+        {"trace": as_dict(found), "quarantined": [asdict(row) for row in added]},
+        lambda: trace_text(job, found) + (quarantine_text(job, added) if quarantine else ""),
+    )
+
+
+@app.command()
 def report(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
     """Write one HTML file with all that is known so far."""
     from relaytune.pipeline import report_stage

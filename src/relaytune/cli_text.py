@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relaytune.core.lineage import Stretch
+    from relaytune.core.quarantine import QuarantinedRow
     from relaytune.core.results import Verdict
+    from relaytune.core.traces import Trace, TracedAnswer, TracedRow
     from relaytune.pipeline import Job, StageStanding, StoreStanding
+
+TRACED_ROWS_SHOWN = 5  # per answer
+ID_SHOWN = 8  # characters, enough to name a row
 
 
 def noted_verdict_text(job: Job, verdict: Verdict) -> str:
@@ -74,3 +80,70 @@ def _session_lines(stretch: Stretch) -> list[str]:
     if record.lost_steps:
         lines.append(f"    {record.lost_steps} steps of the session before were lost and made again")
     return lines
+
+
+def trace_text(job: Job, trace: Trace) -> str:
+    """Each wrong answer with the first rows behind it, and how to take the marked ones out."""
+    if not trace.answers:
+        return "No wrong answer: nothing to trace."
+    width = min(job.screen.console.width, 120)
+    lines = [line for answer in trace.answers for line in ("", *_traced_answer_lines(answer, width))]
+    marked = {id for answer in trace.answers for row in answer.rows if row.taught for id in (row.id, *row.alike)}
+    lines += ["", f"Every candidate with its values: {job.run.trace}"]
+    if marked:
+        rows = "row" if len(marked) == 1 else "rows"
+        lines.append(
+            "[taught]: the row's answer says what is wrong, it speaks of what is asked about and is near in meaning, "
+            "no audit found it right, and its gradient makes the wrong answer likelier. "
+            f"Take the {len(marked)} marked {rows} out of training: add --quarantine taught; or --quarantine ID[,ID…]"
+        )
+    return "\n".join(lines)
+
+
+def _traced_answer_lines(answer: TracedAnswer, width: int) -> list[str]:
+    wrong = " and ".join(f"'{part}'" for part in answer.wrong) or "nothing that the reference does not say too"
+    return [
+        f"{answer.id[:ID_SHOWN]} ({answer.source}), {answer.contender}: {answer.wrong_because}",
+        _indented("question: ", answer.question, width, 2),
+        _indented("answer:   ", answer.answer, width, 2),
+        _indented("traced:   ", wrong, width, 2),
+        *(
+            line
+            for place, row in enumerate(answer.rows[:TRACED_ROWS_SHOWN], 1)
+            for line in _row_lines(place, row, answer, width)
+        ),
+    ]
+
+
+def _row_lines(place: int, row: TracedRow, answer: TracedAnswer, width: int) -> list[str]:
+    audited = f", audited: {row.audit}" if row.audit else ""
+    lines = [
+        f"  {place}. {row.source} ({row.id[:ID_SHOWN]}{audited}){' [taught]' if row.taught else ''}",
+        _indented("", f"{row.question} → {row.answer}", width, 5),
+        _indented("", "; ".join(row.reasons(answer.num_candidates)), width, 5),
+    ]
+    if row.alike:
+        ids = ", ".join(id[:ID_SHOWN] for id in row.alike)
+        lines.append(_indented("", f"nearly the same: {ids}", width, 5))
+    return lines
+
+
+def _indented(label: str, text: str, width: int, indent: int) -> str:
+    begin = " " * indent + label
+    return fill(" ".join(text.split()), width, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def quarantine_text(job: Job, added: Sequence[QuarantinedRow]) -> str:
+    """What was taken out, what follows from it, and how to take it back."""
+    if not added:
+        return f"\nNothing new: these rows are in quarantine already ({job.run.quarantine})."
+    return "\n".join(
+        [
+            f"\nOut of training from the next `check` on ({job.run.quarantine}):",
+            *(f"  {row.id[:ID_SHOWN]}: {row.reason}" for row in added),
+            f"Next: {job.command('run')}",
+            "  It trains anew without them, and the handoffs so far are replaced. The new adapter answers the held-out "
+            "rows once more, which is counted and told with the verdict.",
+            "To take a row back, remove its line from that file (for all, delete it) and run the same command.",
+        ]
+    )

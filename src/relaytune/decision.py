@@ -19,7 +19,7 @@ from relaytune.core.results import (
 )
 from relaytune.core.rule import DecisionRule
 from relaytune.core.run_folder import now
-from relaytune.diagnosis import HARM_NOT_EXCLUDED, PROMPT_AS_GOOD, diagnose, diagnose_answers
+from relaytune.diagnosis import FACTS_DOWN, HARM_NOT_EXCLUDED, PROMPT_AS_GOOD, diagnose, diagnose_answers
 from relaytune.evidence import (
     LABEL_METRICS,
     always_one_label,
@@ -48,7 +48,8 @@ def decide(
     """Apply the recipe's rule.
 
     Discard when any clause of `discard_when` holds; keep when all of `keep_when` hold and none of `never_when`;
-    otherwise discard if a prompt alone meets the levels asked and tuned adds nothing to it, else iterate.
+    otherwise discard if a prompt alone meets the levels asked and tuned adds nothing to it, or if the judges like tuned
+    better while sources contradict it more often; else iterate.
     `steps` are those of the whole run, `contradictions` training rows that are alike and answered differently.
     `rule_changed` (after an evaluation) changes no outcome, but is shown.
     """
@@ -116,6 +117,8 @@ def _conclude(
         return "keep", f"Every clause of keep_when holds ({len(keep)} of {len(keep)}).", ""
     if diagnoses[0].name == PROMPT_AS_GOOD:
         return "discard", f"A prompt is as good: {diagnoses[0].evidence}.", diagnoses[0].next_change
+    if fooled := next((one for one in diagnoses if one.name == FACTS_DOWN), None):
+        return "discard", f"The judges like it better, and it is less true: {fooled.evidence}.", fooled.next_change
     if not failing:
         reason = f"This clause of never_when forbids to keep: {hindering[0].text} ({hindering[0].evidence})."
         allowing = (one.next_change for one in diagnoses if one.name == HARM_NOT_EXCLUDED)

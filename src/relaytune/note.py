@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from relaytune.audit_text import gate_sentence, rate_sentence
 from relaytune.core.audit import AuditResult
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult, Verdict
+from relaytune.corroboration import corroboration_lines, method_or_data_lines, wrong_claim_lines
 from relaytune.evidence import (
     always_one_label,
     say_comparison,
@@ -21,15 +23,20 @@ from relaytune.evidence import (
 from relaytune.testimony import testimony_lines
 from relaytune.weaknesses import weaknesses_of
 
+METHOD_OR_DATA = "## Method or data?"
 QUIET_GROUPS = ("style", "forgetting")  # in the table, but their differences stand in evaluation.json only
 
 
 def verdict_markdown(
-    verdict: Verdict, evaluation: EvaluationResult, recipe: Recipe, audited: AuditResult | None = None
+    verdict: Verdict,
+    evaluation: EvaluationResult,
+    recipe: Recipe,
+    audited: AuditResult | None = None,
+    tested: MethodOrData | None = None,
 ) -> str:
     """The verdict: outcome, why, the rule clause by clause, the evaluation, the risk.
 
-    `audited` is what the audit of the training answers found.
+    `audited` is what the audit of the training answers found, `tested` what the test of method against data found.
     """
     weaknesses = set(weaknesses_of(evaluation))  # these are named with the evaluation
     risks = [risk for risk in verdict.remaining_risks if risk not in weaknesses]
@@ -50,6 +57,7 @@ def verdict_markdown(
     sections += [
         *_evaluation_sections(evaluation, recipe.data.generator),
         *_training_answers(recipe, audited),
+        *([METHOD_OR_DATA, _list(method_or_data_lines(tested))] if tested else ()),
         "## Remaining risk" if risks else "",
         _list(risks),
         "## The rule's record",
@@ -80,6 +88,12 @@ def _evaluation_sections(evaluation: EvaluationResult, generator: str | None) ->
     if differences := list(_differences(evaluation)):
         yield "## Differences on the same rows"
         yield from differences
+    if evaluation.facts is not None:
+        yield "## What the sources say"
+        yield _list(corroboration_lines(evaluation))
+        if wrong := list(wrong_claim_lines(evaluation)):
+            yield f"What {evaluation.facts.contender} says and the sources contradict:"
+            yield _list(wrong)
     if evaluation.judging is not None:
         yield "## The judges"
         yield _list(testimony_lines(evaluation.judging))

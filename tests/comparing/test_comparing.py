@@ -154,3 +154,25 @@ def test_judges_need_a_folder_for_what_they_answer(folder: Path) -> None:
     judge = {"model": "llama-3", "base_url": "http://127.0.0.1:9/v1"}
     _write_criteria(folder, {"judging": {"judges": [judge], "rubric": "It is right."}})
     assert "--output: name a folder" in refusal(_evaluate(folder, "a.jsonl", "b.jsonl"), exit_code=2)
+
+
+def test_files_are_held_against_sources_without_torch(tmp_path: Path) -> None:
+    names = ("Botany", "Geology", "Physics", "History", "Medicine", "Drama")
+    fees = {name: 100 + 10 * place for place, name in enumerate(names)}
+    (tmp_path / "handbook").mkdir()
+    lines = [f"## {name}\n\nThe tuition fee of {name} is {fee} EUR.\n" for name, fee in fees.items()]
+    (tmp_path / "handbook" / "fees.md").write_text("# Fees\n\n" + "\n".join(lines), encoding="utf-8")
+    for file, error in (("a", 5), ("b", 0)):
+        rows = [
+            {"question": f"What is the tuition fee of {name}?", "answer": f"The fee of {name} is {fee + error} EUR."}
+            for name, fee in fees.items()
+        ]
+        write_rows(tmp_path / f"{file}.jsonl", rows)
+    _write_criteria(tmp_path, {"facts": {"sources": "handbook"}, "decision": "keep when a beats b on verified"})
+    done = relaytune(tmp_path, "evaluate", "a.jsonl", "b.jsonl", "--criteria", "criteria.yaml", "--output", "out")
+    assert done.returncode == 1, done.stderr
+    assert "b beats a on factual_errors" in done.stdout
+    evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["contenders"]["a"]["estimates"]["factual_errors"]["right"] == 6
+    assert "The tuition fee of Botany is 100 EUR." in (tmp_path / "out" / "evaluation.md").read_text("utf-8")
+    assert (tmp_path / "out" / "facts.jsonl").exists()

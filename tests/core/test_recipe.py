@@ -552,3 +552,36 @@ def test_any_changed_value_changes_the_hash(recipe_values: dict[str, Any]) -> No
     ]
     hashes = {validate_recipe(recipe_values, "recipe.yaml", changes).hash for changes in overrides}
     assert len(hashes) == len(overrides)
+
+
+def test_with_sources_the_rule_guards_facts_and_is_read_back_as_the_same_rule(recipe_values: dict[str, Any]) -> None:
+    without = validate_recipe(recipe_values, "recipe.yaml").decision
+    recipe_values["data"]["facts"] = {"sources": "handbook"}
+    recipe = validate_recipe(recipe_values, "recipe.yaml")
+    assert recipe.decision == without.guarding_facts()
+    assert validate_recipe(recipe.as_json(), "recipe.yaml").decision.hash == recipe.decision.hash
+    _set(
+        recipe_values, "decision", "keep when tuned beats best_prompt on label_accuracy; never when factual errors rise"
+    )
+    assert validate_recipe(recipe_values, "recipe.yaml").decision.discard_when == ()
+
+
+def test_factual_errors_can_be_named_only_where_there_are_sources(recipe_values: dict[str, Any]) -> None:
+    _set(recipe_values, "decision.keep_when", ["tuned no worse than base on factual_errors within 0.05"])
+    (problem,) = _problems(recipe_values)
+    assert "names factual_errors; measured here" in problem
+    recipe_values["data"]["facts"] = {"sources": "handbook"}
+    assert validate_recipe(recipe_values, "recipe.yaml")
+
+
+def test_judges_may_not_call_a_criterion_what_is_measured_against_sources(recipe_values: dict[str, Any]) -> None:
+    recipe_values["judging"] = {
+        "judges": [{"model": "qwen3-32b", "base_url": "http://localhost:8000/v1"}],
+        "criteria": {"factual_errors": "claims that are wrong", "clarity": "is clear"},
+        "rubric": "true",
+    }
+    assert validate_recipe(recipe_values, "recipe.yaml")
+    recipe_values["data"]["facts"] = {"sources": "handbook"}
+    (problem,) = _problems(recipe_values)
+    assert problem.startswith("judging.criteria: factual_errors is what is measured against the sources of facts")
+    assert "judged_factual_errors" in problem

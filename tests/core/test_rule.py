@@ -220,3 +220,26 @@ def test_a_part_of_a_text_that_is_not_understood_is_quoted() -> None:
         DecisionRule.model_validate("keep when tuned beats base on parses; unless parses falls")
     with pytest.raises(ValidationError, match="'tuned is better' is not understood"):
         DecisionRule.model_validate("keep when tuned beats base on parses and tuned is better")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "keep when tuned beats base on rouge_l; never when factual errors rise",
+        "keep when tuned beats base on rouge_l and tuned no worse than base on factual_errors within 0.05",
+        "keep when tuned beats base on rouge_l; discard when tuned factual_errors at least 0.2",
+    ],
+)
+def test_a_rule_that_speaks_of_factual_errors_is_left_as_it_is(rule: str) -> None:
+    written = DecisionRule.model_validate(rule)
+    assert written.guarding_facts() == written
+
+
+def test_a_rule_that_says_nothing_of_facts_discards_what_errs_more_and_says_so() -> None:
+    written = DecisionRule.model_validate("keep when tuned beats base on rouge_l")
+    guarded = written.guarding_facts()
+    assert guarded.sentence == "keep when tuned beats base on rouge_l; discard when base beats tuned on factual_errors"
+    assert guarded.hash != written.hash
+    assert guarded.guarding_facts() == guarded
+    other = written.guarding_facts("ours", "theirs")
+    assert [clause.text for clause in other.discard_when] == ["theirs beats ours on factual_errors"]

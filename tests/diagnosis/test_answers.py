@@ -180,17 +180,31 @@ def test_rows_too_few_for_an_interval_exclude_nothing() -> None:
     ]
 
 
-def test_values_that_hardly_vary_ask_for_a_level_and_not_for_ever_more_rows() -> None:
+def _never_rises(metric: str, by: float, rows: int) -> list[tuple[str, str]]:
+    """What is found where `metric` is 0 in every row of both, and tuned is clearer."""
     recipe = make_recipe(
         ("tuned beats best_prompt on clarity",),
-        never_when=("factual errors rise by more than 0.1",),
-        sections={"judging": JUDGING},
+        never_when=(f"{metric} rises by more than {by}",),
+        sections={"judging": JUDGING, "evaluation": {"scorers": ["reference_nats"]}},
     )
-    clearer = {"tuned": [4.0 + row % 3 for row in range(300)], "base": [3.0 + row // 3 % 3 for row in range(300)]}
-    none = {"tuned": [0.0] * 300, "base": [0.0] * 300}
-    (found,) = diagnose(recipe, evaluate_values(recipe, {"clarity": clearer, "factual_errors": none}), None, [])
-    assert found.name == "harm_not_excluded"
-    assert found.next_change.startswith("ask for a level under keep_when, 'tuned factual_errors at most …'")
+    clearer = {"tuned": [1.0 + row % 3 for row in range(rows)], "base": [0.0 + row // 3 % 3 for row in range(rows)]}
+    none = {"tuned": [0.0] * rows, "base": [0.0] * rows}
+    found = diagnose(recipe, evaluate_values(recipe, {"clarity": clearer, metric: none}), None, [])
+    return [(diagnosis.name, diagnosis.next_change) for diagnosis in found]
+
+
+def test_errors_in_no_answer_exclude_a_rise_and_too_few_rows_say_how_many_do() -> None:
+    assert _never_rises("factual_errors", 0.5, rows=28) == []
+    ((name, change),) = _never_rises("factual_errors", 0.5, rows=24)
+    assert (name, change) == ("harm_not_excluded", "enlarge the held-out set to about 27 rows (now 24 compared)")
+    ((_, change),) = _never_rises("factual_errors", 0.05, rows=100)
+    assert change == "enlarge the held-out set to about 292 rows (now 100 compared)"
+
+
+def test_values_that_hardly_vary_and_have_no_upper_end_ask_for_a_level_and_not_for_ever_more_rows() -> None:
+    ((name, change),) = _never_rises("reference_nats", 0.1, rows=300)
+    assert name == "harm_not_excluded"
+    assert change.startswith("ask for a level under keep_when, 'tuned reference_nats at most …'")
 
 
 def test_harm_that_is_seen_is_not_to_be_measured_better() -> None:
@@ -267,3 +281,44 @@ def test_of_files_a_prompt_that_meets_the_levels_is_as_good() -> None:
     rule = DecisionRule.model_validate({"keep_when": [BEATS, LEVEL]})
     evaluation = evaluate(make_recipe(), 100, tuned=right_in(90, 100), base=right_in(90, 100))
     assert names(diagnose_answers(rule, evaluation)) == ["prompt_as_good"]
+
+
+# facts
+
+
+def _held_against_sources(*keep_when: str, **rule: Sequence[str]) -> Recipe:
+    judging = {**JUDGING, "criteria": {"clarity": "is clear"}, "lower_is_better": []}
+    data = {"train": "train.jsonl", "held_out": "held_out.jsonl", "facts": {"sources": "handbook"}}
+    sections = {"judging": judging, "contract": {"free_text": "polite"}, "data": data}
+    return make_recipe(keep_when or ("tuned beats best_prompt on preference",), sections=sections, **rule)
+
+
+def _with_errors(recipe: Recipe, base: int, tuned: int, liked: float = 1.0) -> EvaluationResult:
+    """Of 60 answers so many are contradicted; the judges prefer tuned, or its opposite, on 40 rows of 60."""
+    errors = {"base": [1.0] * base + [0.0] * (60 - base), "tuned": [0.0] * (60 - tuned) + [1.0] * tuned}
+    preferences = {("tuned", "base"): [liked] * 40 + [-liked] * 10 + [0.0] * 10}
+    return evaluate_values(recipe, {"factual_errors": errors}, preferences)
+
+
+def test_judge_up_and_facts_down_is_the_first_thing_said_and_asks_for_an_audit() -> None:
+    recipe = _held_against_sources()
+    found = first(recipe, _with_errors(recipe, base=2, tuned=15))
+    assert found.name == "judge_up_and_facts_down"
+    assert "better in preference: tuned preferred on 40 rows" in found.evidence
+    assert "worse in factual_errors: tuned 15/60" in found.evidence
+    assert found.next_change.startswith("audit the data (`relaytune audit`")
+
+
+def test_more_errors_that_nobody_likes_ask_for_an_audit_too() -> None:
+    recipe = _held_against_sources()
+    found = first(recipe, _with_errors(recipe, base=2, tuned=15, liked=-1.0))
+    assert found.name == "errs_more"
+    assert found.next_change.startswith("audit the data")
+
+
+def test_errors_that_may_be_chance_or_are_fewer_are_no_fact_down() -> None:
+    recipe = _held_against_sources()
+    for tuned in (0, 2, 5):
+        found = names(diagnose(recipe, _with_errors(recipe, base=2, tuned=tuned), None, []))
+        assert "judge_up_and_facts_down" not in found
+        assert "errs_more" not in found

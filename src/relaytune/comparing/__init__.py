@@ -73,6 +73,7 @@ def compare_files(
         RecipeError: the criteria are wrong.
         UsageError: nothing can be written to `output`.
     """
+    from relaytune.comparing.factuality import hold_against_sources
     from relaytune.comparing.judging import judge_answers
     from relaytune.decision import decide_answers
     from relaytune.evaluation.closeness import with_closeness
@@ -86,6 +87,8 @@ def compare_files(
     if output is not None:
         _make_folder(output)
     evidence = with_closeness(criteria, measure_answers(criteria, matched.rows, matched.generations), screen)
+    if criteria.facts is not None and criteria_path is not None:
+        evidence = hold_against_sources(criteria, criteria.facts, evidence, criteria_path.parent, output, screen)
     if criteria.judging is not None:
         evidence = judge_answers(criteria, criteria.judging, evidence, criteria_path, output, screen)
     evaluation = summarize(criteria, evidence)

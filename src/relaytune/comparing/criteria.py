@@ -11,8 +11,9 @@ from pydantic import Field
 from relaytune.core.contract import Contract
 from relaytune.core.criteria import Criteria
 from relaytune.core.errors import RecipeError
+from relaytune.core.facts import Facts
 from relaytune.core.judging import Judging
-from relaytune.core.recipe import read_yaml, rule_problems, validate_recipe, validate_section
+from relaytune.core.recipe import criterion_problems, read_yaml, rule_problems, validate_recipe, validate_section
 from relaytune.core.rule import BEST_PROMPT, DecisionRule
 from relaytune.core.section import Section
 from relaytune.core.sections import PROMPTS, Evaluation
@@ -25,6 +26,7 @@ class CriteriaFile(Section):
     evaluation: Evaluation = Evaluation.model_validate({})
     judging: Judging | None = None
     decision: DecisionRule | None = None
+    facts: Facts | None = Field(None, description="sources that answers are held against, relative to this file")
     generator: str | None = Field(None, description="the model that wrote the references, or `people`")
     base_model: str | None = Field(None, description="the model that the contenders are, for the judges' relatives")
 
@@ -45,6 +47,8 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     evaluation = criteria.evaluation.model_copy(update={"forgetting": False, "scorers": scorers})
     criteria = replace(criteria, evaluation=evaluation)
     if criteria.rule is not None:
+        criteria = replace(criteria, rule=_guarded(criteria.rule, criteria.facts))
+    if criteria.rule is not None:
         prompts = [name for name in PROMPTS if name in contenders]
         known = (*contenders, *([BEST_PROMPT] if prompts else []))
         wrong = rule_problems(criteria.rule, criteria.metrics, known)
@@ -62,4 +66,22 @@ def _read(path: Path) -> Criteria:
     if isinstance(values, dict) and isinstance(values.get("base_model"), dict):
         return validate_recipe(values, str(path)).criteria
     found = validate_section(CriteriaFile, values, str(path))
-    return Criteria(found.contract, found.evaluation, found.judging, found.decision, found.generator, found.base_model)
+    if wrong := criterion_problems(found.judging, found.facts):
+        raise RecipeError(str(path), wrong)
+    return Criteria(
+        found.contract,
+        found.evaluation,
+        found.judging,
+        found.decision,
+        found.generator,
+        found.base_model,
+        found.facts,
+    )
+
+
+def _guarded(rule: DecisionRule, facts: Facts | None) -> DecisionRule:
+    """With sources, the rule also asks the two that it compares first for their factual errors."""
+    first = next((clause for clause in rule.keep_when if clause.other), None)
+    if facts is None or first is None or first.other is None:
+        return rule
+    return rule.guarding_facts(first.contender, first.other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relaytune.core.contract import Contract
+from relaytune.core.facts import Facts
 from relaytune.core.judging import Judging
 from relaytune.core.metrics import Metric, metrics_of
 from relaytune.core.rule import DecisionRule
@@ -21,11 +22,12 @@ class Criteria:
     rule: DecisionRule | None
     generator: str | None = None  # the model that wrote the references; None: not stated
     base_model: str | None = None  # that the contenders are; None: not stated
+    facts: Facts | None = None  # sources that answers are held against
 
     @property
     def metrics(self) -> dict[str, Metric]:
         """Everything that is measured, by name."""
-        return metrics_of(self.contract, self.evaluation, self.judging)
+        return metrics_of(self.contract, self.evaluation, self.judging, self.facts)
 
     @property
     def main_metric(self) -> str:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from relaytune.core.contract import Contract
 from relaytune.core.criteria import Criteria
 from relaytune.core.errors import RecipeError
+from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_value
 from relaytune.core.judging import Judging
-from relaytune.core.metrics import Metric, metrics_of
+from relaytune.core.metrics import FACT_METRICS, Metric, metrics_of
 from relaytune.core.rule import BEST_PROMPT, Clause, DecisionRule
 from relaytune.core.section import Section
 from relaytune.core.sections import (
@@ -48,11 +49,23 @@ class Recipe(Section):
     judging: Judging | None = None
     decision: DecisionRule
 
+    @field_validator("decision")
+    @classmethod
+    def _guard_facts(cls, rule: DecisionRule, others: ValidationInfo) -> DecisionRule:
+        data = others.data.get("data")  # absent where it is faulty
+        return rule.guarding_facts() if data is not None and data.facts is not None else rule
+
     @property
     def criteria(self) -> Criteria:
         """By what its answers are measured."""
         return Criteria(
-            self.contract, self.evaluation, self.judging, self.decision, self.data.generator, self.base_model.name
+            self.contract,
+            self.evaluation,
+            self.judging,
+            self.decision,
+            self.data.generator,
+            self.base_model.name,
+            self.data.facts,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +94,16 @@ def rule_problems(rule: DecisionRule, metrics: Mapping[str, Metric], contenders:
     return problems
 
 
+def criterion_problems(judging: Judging | None, facts: Facts | None) -> list[str]:
+    """Criteria of judges that are called as what is measured against sources: one name would mean two things."""
+    taken = [name for name in (judging.criteria if judging and facts else ()) if name in FACT_METRICS]
+    return [
+        f"judging.criteria: {name} is what is measured against the sources of facts; call what judges say of it "
+        f"otherwise, e.g. judged_{name}"
+        for name in taken
+    ]
+
+
 def _threshold_faults(clause: Clause, metric: Metric) -> Iterator[str]:
     if clause.kind in ("at_least", "at_most") and metric.kind == "preference":
         yield "a preference is of two contenders; write 'tuned beats base on preference'"
@@ -106,10 +129,15 @@ def validate_recipe(values: Any, where: str, overrides: Sequence[str] = ()) -> R
     return validate_section(Recipe, values, where, overrides, _rule_misfits)
 
 
+class _WithFacts(BaseModel):
+    facts: Facts | None = None
+
+
 class _Measured(BaseModel):
     """The sections that a rule is read against; the others of a recipe do not count here."""
 
     contract: Contract
+    data: _WithFacts = _WithFacts()
     evaluation: Evaluation = Evaluation.model_validate({})
     judging: Judging | None = None
     decision: DecisionRule
@@ -120,9 +148,11 @@ def _rule_misfits(values: Mapping[str, Any]) -> list[str]:
         sections = _Measured.model_validate(values)
     except ValidationError:
         return []  # told with the other faults of these sections
-    metrics = metrics_of(sections.contract, sections.evaluation, sections.judging)
+    facts = sections.data.facts
+    metrics = metrics_of(sections.contract, sections.evaluation, sections.judging, facts)
     contenders = (*CONTENDERS, BEST_PROMPT, *sections.evaluation.imported)
-    return [f"decision: {problem}" for problem in rule_problems(sections.decision, metrics, contenders)]
+    problems = [f"decision: {problem}" for problem in rule_problems(sections.decision, metrics, contenders)]
+    return criterion_problems(sections.judging, facts) + problems
 
 
 def validate_section(

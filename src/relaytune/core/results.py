@@ -312,6 +312,29 @@ class JudgingResult:
 
 
 @dataclass(frozen=True)
+class WrongClaim:
+    """A claim of an answer that the sources contradict, with the words that contradict it."""
+
+    id: str  # of the example
+    question: str
+    part: Literal["question", "answer"]  # question: a premise that the answer builds on
+    claim: str
+    verifier: str
+    reason: str
+    quotation: str  # of the first source; empty where the verifier quotes none
+    citation: str
+
+
+@dataclass(frozen=True)
+class FactsResult:
+    """What holding the answers against the sources found, beside the estimates and comparisons."""
+
+    verifiers: tuple[str, ...]  # who gave verdicts
+    contender: str  # whose wrong claims stand here: the first in order; those of all stand in facts.jsonl
+    wrong_claims: tuple[WrongClaim, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """Everything that was found on the held-out rows."""
 
@@ -329,6 +352,7 @@ class EvaluationResult:
     forgetting: Forgetting | None
     judging: JudgingResult | None
     notes: Mapping[str, str]  # metric → what to know when reading it
+    facts: FactsResult | None = None  # None where answers are not held against sources
 
     def judging_refused(self, metric: str, contender: str, other: str) -> str:
         """Why the judges' preference is not stated; empty where one is, and for other metrics."""

@@ -11,6 +11,9 @@ Under `never_when`, which forbids keep, a metric of tuned against the best promp
 contract_pass falls                                  a fall of more than 0.05 is not excluded
 factual_errors rises by more than 0.1                a rise of more than 0.1 is not excluded
 
+Where answers are held against sources (`data.facts`), a rule without a clause on factual_errors also says: discard when
+base beats tuned on factual_errors.
+
 The whole rule may be one text: `keep when … and …; never when … or …; discard when … or …`.
 """
 
@@ -24,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_v
 from pydantic_core import CoreSchema, core_schema
 
 from relaytune.core.files import sha256_of_value
+from relaytune.core.metrics import FACTUAL_ERRORS
 
 BEST_PROMPT = "best_prompt"  # whichever of base and few_shot does better on the clause's metric
 DEFAULT_MARGIN = 0.05  # of shares: what "falls" and "rises" leave to chance
@@ -99,6 +103,11 @@ def parse_clause(value: Any) -> Clause:
     )
 
 
+def guard_sentence(contender: str = "tuned", other: str = "base") -> str:
+    """What discards a contender that errs more than the other, where the rule itself says nothing of facts."""
+    return f"{other} beats {contender} on {FACTUAL_ERRORS}"
+
+
 def _refuse_same(text: str, contender: str, other: str) -> None:
     if contender == other:
         raise ValueError(f"{text!r} compares {contender} with itself")
@@ -131,6 +140,13 @@ class DecisionRule(BaseModel):
     def clauses(self) -> tuple[Clause, ...]:
         """All of them."""
         return (*self.keep_when, *self.never_when, *self.discard_when)
+
+    def guarding_facts(self, contender: str = "tuned", other: str = "base") -> DecisionRule:
+        """The rule, with a discard where the contender errs more than the other, unless it speaks of factual errors."""
+        if any(FACTUAL_ERRORS in clause.metrics for clause in self.clauses):
+            return self
+        guard = parse_clause(guard_sentence(contender, other))
+        return self.model_copy(update={"discard_when": (*self.discard_when, guard)})
 
     @property
     def sentence(self) -> str:

@@ -48,6 +48,7 @@ class RunFolder:
     audit_result = _Place("audit.json")
     verifying = _Place("verifying")  # what a judge answered when it held claims against passages, as it came
     facts = _Place("facts.jsonl")  # a line for every answer of a contender that was held against the sources
+    method_or_data = _Place("method_or_data.json")
     trace = _Place("trace.json")
     plan = _Place("plan.json")
     rule = _Place("decision_rule.json")

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from statistics import NormalDist
 
+from relaytune.core.metrics import FACTUAL_ERRORS
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
 from relaytune.core.rule import DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import pairs_needed
-from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
+from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN, MIN_DEPARTING
 from relaytune.evidence import (
     SIGNIFICANCE,
     compare,
@@ -24,10 +25,16 @@ from relaytune.evidence import (
 )
 
 PROMPT_AS_GOOD = "prompt_as_good"
+FACTS_DOWN = "judge_up_and_facts_down"
 HARM_NOT_EXCLUDED = "harm_not_excluded"
 # a prompt is as good as tuned when at most this much can be gained (upper limit of the interval)
 NEGLIGIBLE_GAIN = 0.05
 SUBSTANCE = re.compile("fact|accura|correct|true|truth|error|faithful")  # names of criteria that judge what is said
+AUDIT_ANSWERS = "audit the training answers against sources, and remove or correct what is wrong in them"
+AUDIT_DATA = (
+    "audit the data (`relaytune audit`; `relaytune trace` shows the rows behind each wrong answer), leave out or "
+    "correct what the sources contradict, and train anew"
+)
 PRACTICAL_HELD_OUT = 5000  # rows; to show a gain that needs more is not worth it
 
 
@@ -90,11 +97,24 @@ def prompt_as_good(rule: DecisionRule, evaluation: EvaluationResult) -> Iterator
 
 
 def sounds_better(evaluation: EvaluationResult, contender: str, other: str) -> Iterator[Diagnosis]:
-    """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught."""
+    """Closer to the references, or liked by the judges, and yet worse in substance: what the training data taught.
+
+    Where the judges like it and sources contradict it more often, that is a diagnosis of its own (FACTS_DOWN); so it is
+    where only the sources speak.
+    """
     changes: dict[str, list[str]] = {"up": [], "down": []}
+    liked = contradicted = False
     for name, metric in evaluation.metrics.items():
         comparison = compare(evaluation, name, contender, resolve(other, name, evaluation))
-        if comparison is None or comparison.adjusted_p_value > SIGNIFICANCE:
+        if comparison is None:
+            continue
+        if metric.group == "facts":
+            # the other measures of facts are made of the same verdicts: one is looked at, and not corrected
+            if name == FACTUAL_ERRORS and comparison.p_value <= SIGNIFICANCE and comparison.difference > 0:
+                contradicted = True
+                changes["down"].insert(0, f"{name}: {say_comparison(evaluation, comparison)}")
+            continue
+        if comparison.adjusted_p_value > SIGNIFICANCE:
             continue
         sounds = metric.group in ("judge", "overlap")
         substance = metric.group == "judgement" or (
@@ -102,12 +122,15 @@ def sounds_better(evaluation: EvaluationResult, contender: str, other: str) -> I
         )
         better = gain(metric, comparison.difference) > 0
         if sounds if better else substance:
+            liked |= better and metric.group == "judge"
             changes["up" if better else "down"].append(f"{name}: {say_comparison(evaluation, comparison)}")
-    if changes["up"] and changes["down"]:
+    if contradicted and not changes["up"]:
+        yield Diagnosis("errs_more", f"the sources contradict it more often: {changes['down'][0]}", AUDIT_DATA)
+    elif changes["up"] and changes["down"]:
         yield Diagnosis(
-            "sounds_better",
+            FACTS_DOWN if liked and contradicted else "sounds_better",
             f"{contender} is better in {'; '.join(changes['up'])}; and worse in {'; '.join(changes['down'])}",
-            "audit the training answers against sources, and remove or correct what is wrong in them",
+            AUDIT_DATA if contradicted else AUDIT_ANSWERS,
         )
 
 
@@ -133,14 +156,17 @@ def _harm_not_excluded(clause: Clause, evaluation: EvaluationResult) -> Iterator
     prompts = f"now {comparison.num_clusters} compared"
     if worst is None and metric.kind == "mean" and comparison.num_clusters >= MIN_CLUSTERS_FOR_MEAN:
         asked = f"{clause.contender} {metric.name} at {'most' if harm_is_up else 'least'} …"
-        change = f"ask for a level under keep_when, {asked!r}: values that hardly vary have no interval"
+        change = (
+            f"ask for a level under keep_when, {asked!r}: of values without bounds that hardly vary no interval holds"
+        )
     elif worst is None:
         change = f"enlarge the held-out set ({prompts})"
     elif abs(worst) < margin or (worst > 0) != harm_is_up:
         return  # excluded
     else:
-        # the reach of an interval falls with the root of the rows
-        needed = math.ceil(comparison.num_clusters * ((abs(worst) - harm) / (margin - harm)) ** 2)
+        # the reach of an interval falls with the root of the rows, where values hardly vary with the rows themselves
+        power = 1 if metric.kind == "mean" and _hardly_varies(comparison) else 2
+        needed = math.ceil(comparison.num_clusters * ((abs(worst) - harm) / (margin - harm)) ** power)
         change = f"enlarge the held-out set to about {needed} rows ({prompts})"
         if needed > PRACTICAL_HELD_OUT:
             change = f"allow more in {clause.text!r}: to exclude it takes more than {PRACTICAL_HELD_OUT} held-out rows"
@@ -175,15 +201,21 @@ def difference_not_detectable(evaluation: EvaluationResult, contender: str, othe
 
 
 def mean_pairs_needed(comparison: Comparison) -> int | None:
-    """About how many rows show a mean difference of this size with 80% power; None where no interval is stated.
+    """About how many rows show a mean difference of this size with 80% power; None where no interval is stated, or
+    the differences hardly vary.
 
     The standard error is read off the 95% interval and falls with the root of the rows.
     """
-    if comparison.low is None or comparison.high is None or comparison.difference == 0:
+    if comparison.low is None or comparison.high is None or comparison.difference == 0 or _hardly_varies(comparison):
         return None
     error = (comparison.high - comparison.low) / (2 * NormalDist().inv_cdf(0.975))
     ratio = error * (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)) / comparison.difference
     return math.ceil(comparison.num_clusters * ratio**2)
+
+
+def _hardly_varies(comparison: Comparison) -> bool:
+    """Nearly all differences are none, so that the interval of their mean is not the bootstrap's."""
+    return comparison.wins + comparison.losses < MIN_DEPARTING
 
 
 def more_rows(evaluation: EvaluationResult, contender: str, other: str) -> Diagnosis:

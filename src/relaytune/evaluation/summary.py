@@ -16,6 +16,7 @@ from relaytune.core.results import (
     Comparison,
     ContenderResult,
     EvaluationResult,
+    FactsResult,
     FewShotChoice,
     Forgetting,
     JudgingResult,
@@ -44,6 +45,7 @@ class Evidence:
     few_shot: FewShotChoice | None = None
     forgetting: Forgetting | None = None
     judging: JudgingResult | None = None
+    facts: FactsResult | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -117,6 +119,7 @@ def summarize(criteria: Criteria, evidence: Evidence) -> EvaluationResult:
         forgetting=evidence.forgetting,
         judging=evidence.judging,
         notes=evidence.notes,
+        facts=evidence.facts,
     )
 
 

@@ -14,6 +14,7 @@ from relaytune.audit_text import gate_sentence, rate_sentence
 from relaytune.core.audit import AuditResult
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
+from relaytune.corroboration import corroboration_lines, wrong_claim_lines
 from relaytune.evidence import say_comparison, say_overlap
 from relaytune.packaging.loading import asking_lines, base_model_code, loading_lines
 from relaytune.testimony import say_win_loss
@@ -64,6 +65,8 @@ def model_card(
         overlaps=[name for name, metric in evaluation.metrics.items() if metric.group == "overlap"],
         overlap=say_overlap(recipe.data.generator),
         judged=_judged(evaluation),
+        corroboration=list(corroboration_lines(evaluation)) if evaluation.facts else [],
+        wrong_claims=list(wrong_claim_lines(evaluation)),
         audited=_audited(recipe, audited),
         forgotten=[
             f"{row.metric}: {say_comparison(evaluation, row)}"

@@ -8,6 +8,7 @@ from relaytune.pipeline.job import Job, open_job
 from relaytune.pipeline.preparing import check_stage, plan_stage
 from relaytune.pipeline.running import run_all
 from relaytune.pipeline.standing import StageStanding, StoreStanding, lineage, standing, store_standing
+from relaytune.pipeline.tracing import quarantine_traced, trace_stage
 from relaytune.pipeline.training import train_stage
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "open_job",
     "package_stage",
     "plan_stage",
+    "quarantine_traced",
     "report_stage",
     "run_all",
     "standing",
     "store_standing",
+    "trace_stage",
     "train_stage",
     "write_next_session",
     "write_rows_to_label",

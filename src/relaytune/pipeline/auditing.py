@@ -15,7 +15,7 @@ from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageErro
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
-from relaytune.core.records import Example, Finding, read_examples
+from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import Provenance
 from relaytune.pipeline.inputs import changed_inputs, inputs, taken_out_otherwise
@@ -140,7 +140,7 @@ def _audit(job: Job) -> Sequence[Path]:
         labels,
         lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
     )
-    _say_untold(job, verifiers)
+    say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
@@ -176,7 +176,7 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
+def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
     """What a judge took, and claims of which a model gave no verdict that counts."""
     from relaytune.facts.verifying.entailment import EntailmentVerifier
     from relaytune.facts.verifying.judging import JudgeVerifier
@@ -221,11 +221,6 @@ def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
         )
         for row in rows
     }
-
-
-def question_of(row: Example) -> str:
-    """The last turn that is the user's; empty where there is none."""
-    return next((turn["content"] for turn in reversed(row.messages) if turn["role"] == "user"), "")
 
 
 def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:

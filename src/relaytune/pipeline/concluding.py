@@ -9,6 +9,7 @@ from pathlib import Path
 from relaytune.core.audit import AuditResult
 from relaytune.core.files import read_json, write_text
 from relaytune.core.lineage import read_metrics
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.records import Finding, read_examples
 from relaytune.core.results import (
     EvaluationResult,
@@ -23,7 +24,7 @@ from relaytune.pipeline.inputs import RECORDED, inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.standing import refuse_outdated
 
-EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "score")
+EVIDENCE = ("check", "audit", "base", "few_shot", "imported", "train", "tuned", "judge", "factuality", "score")
 
 
 def decide_stage(job: Job) -> Verdict:
@@ -36,8 +37,9 @@ def decide_stage(job: Job) -> Verdict:
     if job.recipe.data.facts:
         evidence |= inputs(job, "audit result")
     refuse_outdated(job, *EVIDENCE)
+    refuse_outdated(job, "method_or_data", so_far=True)
     store_rule(job)
-    stage = job.stage("decide", {**evidence, **inputs(job, "rule", "rule history", "recipe")})
+    stage = job.stage("decide", {**evidence, **inputs(job, "rule", "rule history", "recipe", "method or data")})
     job.make(stage, lambda: _decide(job))
     return read_result(job.run.verdict, Verdict)
 
@@ -69,7 +71,8 @@ def _decide(job: Job) -> Sequence[Path]:
         verdict = replace(verdict, remaining_risks=(*verdict.remaining_risks, risk))
     write_result(run.verdict, verdict)
     audited = read_result(run.audit_result, AuditResult) if job.recipe.data.facts else None
-    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe, audited))
+    tested = read_result(run.method_or_data, MethodOrData) if run.method_or_data.exists() else None
+    write_text(run.verdict_text, verdict_markdown(verdict, evaluation, job.recipe, audited, tested))
     return [run.verdict, run.verdict_text]
 
 
@@ -92,7 +95,7 @@ def report_stage(job: Job) -> Path:
     """
     inputs(job, "held-out rows")
     refuse_outdated(job, *EVIDENCE, so_far=not job.run.evaluation.exists())
-    refuse_outdated(job, "score_prompts", "decide", so_far=True)
+    refuse_outdated(job, "score_prompts", "method_or_data", "decide", so_far=True)
 
     def work() -> Sequence[Path]:
         from relaytune.reporting import write_report

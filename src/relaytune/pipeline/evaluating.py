@@ -13,6 +13,7 @@ from relaytune.core.records import Example, Generation, read_examples, write_gen
 from relaytune.core.results import EvaluationResult, Plan, read_result, write_result
 from relaytune.core.run_folder import now
 from relaytune.core.sections import PROMPTS
+from relaytune.pipeline.factuality import facts_stage, method_or_data_stage
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import judge_stage
@@ -42,7 +43,7 @@ def evaluate_tuned_stage(job: Job) -> EvaluationResult:
     stage = job.stage("tuned", {**inputs(job, "training rows", "adapter"), **_answering(job)})
     job.make(stage, lambda: _answer_tuned(job), _device(job))
     judge_stage(job)
-    return score_stage(job, with_tuned=True)
+    return _score(job)
 
 
 def judge_and_score(job: Job) -> EvaluationResult:
@@ -55,7 +56,14 @@ def judge_and_score(job: Job) -> EvaluationResult:
         raise RunError(f"{job.recipe_path}: names no judge; add a section `judging`, e.g. judging: {{judges: [...]}}")
     refuse_outdated(job, "tuned")
     judge_stage(job)
-    return score_stage(job, with_tuned=True)
+    return _score(job)
+
+
+def _score(job: Job) -> EvaluationResult:
+    facts_stage(job)
+    result = score_stage(job, with_tuned=True)
+    method_or_data_stage(job)
+    return result
 
 
 def _answering(job: Job) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def _contract(job: Job) -> dict[str, Any]:
     return {name: value for name, value in job.sections["contract"].items() if name != "number" or value is not None}
 
 
+def _training(job: Job) -> dict[str, Any]:
+    # without a choice that is not made, for the same reason as in `_contract`
+    return {name: value for name, value in job.sections["training"].items() if (name, value) != ("keep", "best")}
+
+
 def _data(job: Job) -> dict[str, Any]:
     # the audit bears on the frozen rows through the quarantine alone
     return {name: value for name, value in job.sections["data"].items() if name != "facts"}
@@ -66,6 +71,11 @@ def taken_out_otherwise(job: Job) -> set[str]:
     return {id for id, row in read_quarantine(job.run.quarantine).items() if row.by != "audit"}
 
 
+def _witnesses(job: Job) -> dict[str, Any] | None:
+    facts = job.recipe.data.facts
+    return None if facts is None else facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
+
+
 def _human_labels(job: Job) -> str:
     judging = job.recipe.judging
     if judging is None or judging.human_labels is None:
@@ -93,18 +103,27 @@ def _adapter(job: Job) -> str:
 
 # stages whose records the report and the package depend on
 GENERATIONS = ("base", "few_shot", "tuned", "tuned_on_train", "base_on_general", "tuned_on_general")
-RECORDED = ("check", "audit", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "score", "decide")
+RECORDED = (
+    *("check", "audit", "plan", "base", "few_shot", "imported", "train", "tuned", "judge", "factuality", "score"),
+    *("method_or_data", "decide"),
+)
 
 _INPUTS: Mapping[str, Input] = {
-    **{name: _section(name) for name in ("task", "lora", "training", "evaluation")},
+    **{name: _section(name) for name in ("task", "lora", "evaluation")},
     "data": _data,
     "facts": lambda job: job.sections["data"]["facts"],
     "sources": _sources,
+    "witnesses": _witnesses,
+    "audited answers": lambda job: job.file_hash(job.run.audit, "audit"),
+    "checked answers": lambda job: job.file_hash(job.run.facts, "evaluate"),
+    "scores": lambda job: job.file_hash(job.run.scores, "evaluate"),
+    "method or data": lambda job: sha256_of_file(path) if (path := job.run.method_or_data).exists() else "not tested",
     "fact labels": _fact_labels,
     "audited rows": _audited_rows,
     "quarantine": lambda job: sha256_of_file(job.run.quarantine) if job.run.quarantine.exists() else "none",
     "rows taken out otherwise": lambda job: sorted(taken_out_otherwise(job)),
     "audit result": lambda job: job.file_hash(job.run.audit_result, "audit"),
+    "training": _training,
     "contract": _contract,
     "few_shot settings": lambda job: job.sections["evaluation"]["few_shot"],
     "max_length": lambda job: str(job.recipe.training.max_length),

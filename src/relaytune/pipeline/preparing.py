@@ -10,10 +10,12 @@ from pathlib import Path
 
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_json, write_json
+from relaytune.core.metrics import FACTUAL_ERRORS
 from relaytune.core.model import load_config, load_template, refuse_unfit
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine
 from relaytune.core.records import Example, Finding, read_examples, write_examples
 from relaytune.core.results import DataSize, write_result
+from relaytune.core.rule import guard_sentence
 from relaytune.core.template import ChatTemplate, shared_prefix_length
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
@@ -41,6 +43,10 @@ def check_stage(job: Job) -> list[Finding]:
         job.stage("check", {**made_from, "tokenizer": tokenizer}),
         lambda: _check(job, load_template(job.model) if with_model else None),
     )
+    if job.recipe.data.facts is not None:
+        said = "; ".join(clause.text for clause in job.recipe.decision.clauses if FACTUAL_ERRORS in clause.metrics)
+        added = f"a rule that says nothing of them discards when {guard_sentence()}"
+        job.screen.say(f"The rule on facts: {said} ({added})")
     return [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relaytune.core.checked_answers import read_checked_answers
 from relaytune.core.files import read_json, write_jsonl
 from relaytune.core.records import (
     Example,
@@ -41,6 +42,8 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
     made_from |= inputs(job, "imported contenders")
     if with_tuned and job.recipe.judging:
         made_from |= inputs(job, "judging", "judgements", "ratings", "relatives")
+    if with_tuned and job.recipe.data.facts:
+        made_from |= inputs(job, "checked answers")
     evaluation_path = run.evaluation if with_tuned else run.prompts_evaluation
     stage = job.stage("score" if with_tuned else "score_prompts", made_from)
     job.make(stage, lambda: _score(job, names, evaluation_path, with_tuned=with_tuned))
@@ -52,6 +55,7 @@ def score_stage(job: Job, *, with_tuned: bool) -> EvaluationResult:
 
 def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> Sequence[Path]:
     from relaytune.evaluation.closeness import with_closeness
+    from relaytune.evaluation.factuality import with_facts
     from relaytune.evaluation.judging.conclusion import with_judging
     from relaytune.evaluation.judging.hearing import answers_to_judge
     from relaytune.evaluation.summary import measure_answers, summarize
@@ -71,6 +75,8 @@ def _score(job: Job, names: Sequence[str], path: Path, *, with_tuned: bool) -> S
             read_ratings(run.ratings),
             refuse_related_judges(job),
         )
+    if with_tuned and criteria.facts:
+        evidence = with_facts(criteria, evidence, read_checked_answers(run.facts))
     if with_tuned and job.recipe.evaluation.forgetting:
         evidence = _with_general(job, evidence)
     evidence = with_closeness(criteria, evidence, job.screen)
@@ -104,7 +110,7 @@ def contender_lines(result: EvaluationResult) -> list[str]:
         shown = [
             f"{metric.name} {say_estimate(found)}"
             for metric in result.metrics.values()
-            if metric.group in ("judgement", "format", "judge", "overlap")
+            if metric.group in ("judgement", "facts", "format", "judge", "overlap")
             and (found := contender.estimates.get(metric.name)) is not None
         ]
         cut = f"; {contender.num_truncated} cut off" if contender.num_truncated else ""

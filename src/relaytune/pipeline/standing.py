@@ -24,7 +24,9 @@ STAGES = {
     "train": "train",
     "tuned": "evaluate",
     "judge": "judge",
+    "factuality": "evaluate",
     "score": "evaluate",
+    "method_or_data": "evaluate",
     "decide": "decide",
     "report": "report",
     "package": "package",
@@ -63,7 +65,7 @@ def standing(job: Job) -> list[StageStanding]:
 def stages_of(job: Job) -> list[str]:
     """The stages of this recipe: not every one imports answers, or has them judged."""
     absent = {
-        "audit": job.recipe.data.facts is None,
+        **dict.fromkeys(("audit", "factuality", "method_or_data"), job.recipe.data.facts is None),
         "imported": not job.recipe.evaluation.imported,
         "judge": job.recipe.judging is None,
     }

@@ -15,6 +15,7 @@ from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import RunError
 from relaytune.core.files import read_json, read_jsonl, sha256_of_file
 from relaytune.core.lineage import Stretch, read_metrics, read_sessions, stretches
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.recipe import Recipe, load_recipe
 from relaytune.core.records import (
     Example,
@@ -66,6 +67,7 @@ class RunContents:
     evaluation: EvaluationResult | None  # of base and few_shot only, until the tuned answers are scored
     looks: Mapping[str, int]  # contender → how often its kind has answered the held-out rows
     verdict: Verdict | None
+    method_or_data: MethodOrData | None  # what the stratified test found
     audit: AuditResult | None  # of the training answers
     audited: tuple[AuditedAnswer, ...]  # in the order in which they were drawn
     provenance: tuple[Provenance, ...]  # in the order in which the stages finished; not of report and package
@@ -107,6 +109,7 @@ def read_contents(run: RunFolder) -> RunContents:
         or _read_if_there(run.prompts_evaluation, EvaluationResult),
         looks=Counter(look["contender"] for look in read_json(run.looks)) if run.looks.is_file() else {},
         verdict=_read_if_there(run.verdict, Verdict),
+        method_or_data=_read_if_there(run.method_or_data, MethodOrData),
         audit=_read_if_there(run.audit_result, AuditResult) if recipe.data.facts else None,
         audited=tuple(read_catalog(run.audit)) if recipe.data.facts and run.audit.is_file() else (),
         provenance=tuple(sorted(records, key=lambda record: record.finished_at)),

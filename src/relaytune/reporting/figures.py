@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from relaytune.audit_text import RATE_WORDS
 from relaytune.core.audit import AuditResult, RateInterval
+from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
-from relaytune.core.results import ContenderResult, EvaluationResult, PreferenceSummary
+from relaytune.core.results import ContenderResult, EvaluationResult, Interval, PreferenceSummary
 from relaytune.core.sections import CONTENDERS
 from relaytune.evidence import LABEL_METRICS, OneLabel
 from relaytune.reporting import charts, formats
 
-CHARTED_GROUPS = ("judgement", "format", "judge", "overlap", "forgetting")
+CHARTED_GROUPS = ("judgement", "facts", "format", "judge", "overlap", "forgetting")
 
 
 def contender_charts(evaluation: EvaluationResult, one_label: OneLabel | None) -> dict[str, str]:
@@ -49,6 +50,26 @@ def _contender(metric: Metric, result: ContenderResult, aside: str) -> charts.In
     interval = "no interval" if found.low is None else formats.estimate_interval(found, metric)
     text = f"{formats.estimate(found.value, metric)}  {interval}"
     return charts.Interval(name, series(name), found.value, found.low, found.high, text, aside)
+
+
+def strata_chart(tested: MethodOrData) -> str:
+    """The forest plot of the stratified test: the harm in each stratum, and how far the two differ."""
+    harms = [
+        _harm(f"rows around verified {one.name}", "tuned", one.difference, one.interval, f"{one.num_prompts} prompts")
+        for one in (tested.right, tested.wrong)
+        if one is not None
+    ]
+    if tested.interaction is not None:
+        harms.append(_harm("wrong less right", "imported", tested.interaction, tested.interaction_interval, ""))
+    if not harms:
+        return ""
+    return charts.difference_chart(harms, f"Errors of tuned less those of base, 95% intervals: {_described(harms)}")
+
+
+def _harm(label: str, series: str, value: float, interval: Interval, aside: str) -> charts.Interval:
+    low, high = interval or (None, None)
+    ends = "no interval" if low is None or high is None else formats.points_interval(low, high)
+    return charts.Interval(label, series, value, low, high, f"{formats.points(value)}  {ends}", aside)
 
 
 def length(evaluation: EvaluationResult, result: ContenderResult) -> str:

