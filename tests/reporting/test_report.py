@@ -17,7 +17,7 @@ from relaytune.reporting import write_report
 
 SECTIONS = (
     "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion", "gap", "few-shot",
-    "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance", "reproduce",
+    "losses", "sessions", "supervised", "audit", "data", "plan", "risks", "environment", "provenance", "reproduce",
 )  # fmt: skip
 
 
