@@ -18,6 +18,7 @@ from typing import Any
 from relaytune.core.claims import Passage
 from relaytune.core.encoder import Encoder
 from relaytune.core.screen import Screen
+from relaytune.facts import sources as sources_module
 from relaytune.facts import words as words_module
 from relaytune.facts.sources import Sources, indexed_text, read_sources
 
@@ -35,11 +36,12 @@ def main() -> None:
     searches: dict[str, Search] = {
         "words (BM25)": by(sources),
         "words, without stemming": without_stemming(sources),
-        "words, without headings": by(Sources([without_heading(one) for one in sources.passages], "")),
+        "words, headings once": counting_headings(sources, 1),
+        "words, headings three times": counting_headings(sources, 3),
+        "words, without headings": counting_headings(sources, 0),
         "meaning (all-MiniLM-L6-v2)": by_meaning(sources, encoder),
         "both (reciprocal rank fusion)": by(Sources(sources.passages, "", encoder)),
     }
-    places = {passage.id: passage for passage in sources.passages}
     print(f"{len(sources.passages)} passages, {len(rows)} questions whose section is known")
     print(f"{'recall of the right section at':32} {'1':>6} {'5':>6} {'10':>6}   at 5: right answers, wrong answers")
     for query, texts in {
@@ -48,8 +50,7 @@ def main() -> None:
     }.items():
         print(query)
         for name, search in searches.items():
-            found = [[places.get(one.id, one) for one in best] for best in search(texts, 10)]
-            ranks = [rank_of(row["where"], best) for row, best in zip(rows, found, strict=True)]
+            ranks = [rank_of(row["where"], best) for row, best in zip(rows, search(texts, 10), strict=True)]
             of_kind = defaultdict(list)
             for row, rank in zip(rows, ranks, strict=True):
                 of_kind[row["verdict"]].append(rank <= 5)
@@ -85,8 +86,13 @@ def without_stemming(sources: Sources) -> Search:
     return search
 
 
-def without_heading(passage: Passage) -> Passage:
-    return Passage(passage.id, passage.document, passage.place, "", passage.text)
+def counting_headings(sources: Sources, times: int) -> Search:
+    usual = sources_module.HEADING_COUNTS
+    sources_module.HEADING_COUNTS = times
+    try:
+        return by(Sources(sources.passages, ""))
+    finally:
+        sources_module.HEADING_COUNTS = usual
 
 
 def by_meaning(sources: Sources, encoder: Encoder) -> Search:

