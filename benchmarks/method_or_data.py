@@ -135,7 +135,7 @@ def keep_the_last_step() -> None:
     from relaytune.training.lora import trainable
 
     write_adapter = handoff.write_adapter
-    handoff.write_adapter = lambda folder, model, _best: write_adapter(folder, model, trainable(model))
+    handoff.write_adapter = lambda folder, model, weights: write_adapter(folder, model, trainable(model))
 
 
 def teach(run: AdvisorRun) -> None:
