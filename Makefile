@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/.train
 	$(BIN)/relaytune run examples/tickets/recipe.yaml
 
+# on two cores, one thread each: most tests are one process that waits for another
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from relaytune.core.preferences import PairVerdict, pair_verdicts
 from relaytune.core.records import Judgement, Message
 from relaytune.core.results import PreferenceSummary, WinLoss
 from relaytune.core.statistics import correct_by_human_labels
-from relaytune.evaluation.judging.preferences import PairVerdict, pair_verdicts, summarize_preferences
+from relaytune.evaluation.judging.preferences import summarize_preferences
 from relaytune.evaluation.judging.prompting import PairPrompt, pair_prompt
 from relaytune.evaluation.judging.verdicts import read_verdict
 

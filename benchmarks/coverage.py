@@ -5,7 +5,8 @@
 n counts prompts. A prompt stands in the data once, or one to four times; then its rows are alike: each is, with chance
 LIKENESS, the prompt's own outcome, else drawn anew (correlation LIKENESS^2), or all are copies of it. An interval that
 is not stated (None) neither covers nor misses; how often one is stated is shown. A line sums up the shapes of which
-at least a fifth is stated: mean coverage, the lowest and the highest, and the misses on either side.
+at least a fifth is stated: mean coverage, the lowest and the highest, and the misses on either side. Then: how many
+rows exclude a change of points that nearly all answers do without.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ NUM_PROMPTS = (20, 50, 100, 300, 1000)
 LIKENESS = 0.7
 STANDING = ("once", "1 to 4 times, alike", "1 to 4 times, copies")
 FEWER_FROM = 300  # prompts, from which fewer repetitions are made: there all shapes are alike
+SCALE = 3  # of points that a judge gives
 LABELLED = 4  # of so many prompts a person labels one
 
 
@@ -100,6 +102,22 @@ def means() -> Iterator[Shape]:
         lambda random, size: random.beta(2, 8, (size, 1)) - random.beta(2, 9, (size, 1)),
     )
     yield Shape("length, lognormal", lognorm(0.75).mean(), lambda random, size: random.lognormal(0, 0.75, (size, 1)))
+
+
+def rare_points() -> Iterator[Shape]:
+    yield table("none", 0.0, [[0]], [1])
+    for share, points in ((0.01, 1), (0.01, 3), (0.03, 1), (0.03, 3), (0.1, 3), (0.001, 3)):
+        yield table(f"{points} in {share:.1%}", points * share, [[points], [0]], [share, 1 - share])
+    yield table("2 in all but 2%, there 0", 1.96, [[2], [0]], [0.98, 0.02])
+
+
+def rare_differences() -> Iterator[Shape]:
+    yield table("none", 0.0, [[0]], [1])
+    yield table("1 in all", 1.0, [[1]], [1])
+    for chances in ((0.0, 0.0, 0.98, 0.01, 0.01), (0.005, 0.005, 0.98, 0.005, 0.005), (0.01, 0.0, 0.94, 0.05, 0.0)):
+        truth = sum(change * chance for change, chance in zip((-3, -1, 0, 1, 3), chances, strict=True))
+        changes = ", ".join(f"{chance:.1%}" for chance in chances)
+        yield table(f"-3, -1, 0, 1, 3 in {changes}", truth, [[-3], [-1], [0], [1], [3]], chances)
 
 
 def kappas() -> Iterator[Shape]:
@@ -165,6 +183,14 @@ def of_mean(rows: Rows, prompts: Sequence[int]) -> Interval:
     return mean_interval(rows[:, 0].tolist(), prompts)
 
 
+def of_points(rows: Rows, prompts: Sequence[int]) -> Interval:
+    return mean_interval(rows[:, 0].tolist(), prompts, bounds=(0, SCALE))
+
+
+def of_difference_of_points(rows: Rows, prompts: Sequence[int]) -> Interval:
+    return mean_interval(rows[:, 0].tolist(), prompts, bounds=(-SCALE, SCALE))
+
+
 def of_kappa(rows: Rows, prompts: Sequence[int]) -> Interval:
     return measure_agreement(rows[:, 0].tolist(), rows[:, 1].tolist(), prompts).interval
 
@@ -185,6 +211,8 @@ INTERVALS = {
     "paired_shares_by_score": ("the same by Tango, for comparison", paired_shares, of_paired_share_by_score),
     "preferences": ("won - lost: Tango", preferences, of_preference),
     "means": ("mean: studentized bootstrap", means, of_mean),
+    "rare_points": (f"mean of points from 0 to {SCALE}, nearly all the same", rare_points, of_points),
+    "rare_differences": ("difference of such means", rare_differences, of_difference_of_points),
     "kappas": ("Cohen's kappa", kappas, of_kappa),
     "corrected": (f"corrected by people; n prompts of {LABELLED}n labelled", corrected, of_corrected),
 }
@@ -234,10 +262,37 @@ def main() -> None:
     for key, (title, shapes, interval) in INTERVALS.items():
         if arguments.only in (None, key):
             print_table(title, list(shapes()), interval, arguments)
+    if arguments.only in (None, "rare_differences"):
+        print_rows_needed()
     print(
         f"\n{arguments.repetitions} repetitions of each shape, {FEWER_FROM} / n of that from n = {FEWER_FROM}; "
         f"{time.process_time() - started:.0f} s of one core"
     )
+
+
+def print_rows_needed() -> None:
+    """The fewest rows whose interval excludes a rise, by how many answers are worse and how large a rise."""
+    margins = (0.05, 0.1, 0.25, 0.5, 1.0)
+    print(f"\nrows that exclude a rise on a scale from 0 to {SCALE}\n")
+    print(f"| rows that differ | {' | '.join(f'rise of {margin}' for margin in margins)} |")
+    print("| --- " * (len(margins) + 1) + "|")
+    for name, departing in {
+        "none": [],
+        "one, by 1 point": [1.0],
+        f"one, by {SCALE}": [float(SCALE)],
+        "three, by 1": [1.0] * 3,
+    }.items():
+        needed = [rows_needed(departing, margin) for margin in margins]
+        print(f"| {name} | {' | '.join(str(size) for size in needed)} |", flush=True)
+
+
+def rows_needed(departing: Sequence[float], margin: float) -> int:
+    """The fewest rows, all but these without a difference, whose interval excludes so large a rise."""
+    for size in range(20, 5000):
+        interval = mean_interval([*departing, *[0.0] * (size - len(departing))], bounds=(-SCALE, SCALE))
+        if interval is not None and interval[1] < margin:
+            return size
+    raise ValueError("more than 5000")
 
 
 def processor() -> str:

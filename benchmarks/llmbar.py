@@ -14,10 +14,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from relaytune.core.preferences import pair_verdicts
 from relaytune.core.records import Judgement
 from relaytune.core.results import PreferenceSummary, Share
 from relaytune.core.statistics import measure_agreement, wilson_interval
-from relaytune.evaluation.judging.preferences import pair_verdicts, summarize_preferences
+from relaytune.evaluation.judging.preferences import summarize_preferences
 
 PROMPTS = {"Vanilla": "asked for the verdict alone", "Swap": "asked to explain, and to reconcile its two orders"}
 STATED_CONSISTENCY = 0.6  # the recipe's default

@@ -10,8 +10,8 @@ data     tuned on train.jsonl, of whose topics some are wrong in all their rows:
 clean    tuned on the clean twin with the same settings: nothing is to be shown.
 method   tuned on the clean twin with a learning rate far too high (--harmful-rate): the method is to blame.
 
-All of them keep the weights of the last step, as most trainers do. relaytune by itself keeps the step with the best
-validation loss, which guards against the very harm of `method`; the table names the step that it would have kept.
+All of them keep the weights of the last step, as the recipe says. The table names the step with the best validation
+loss, which would be kept otherwise: that guards against the very harm of `method`.
 
 The verdict is stated twice: as a user gets it, from the audit by the verifier that needs no model, and from the truth
 (truth.jsonl), for the training rows and for the answers alike.
@@ -32,6 +32,7 @@ from typing import Any
 from advisor_runs import ADVISOR, AUDITED, CLEAN, WITH_ERRORS, AdvisorRun, KnownTruth, make_all, print_row
 from relaytune.core.claims import AnswerVerdict
 from relaytune.core.files import folder_replaced, sha256_of_file, sha256_of_value, write_json
+from relaytune.core.lineage import read_metrics
 from relaytune.core.method_or_data import Finding, MethodOrData
 from relaytune.core.model import find_model, load_model
 from relaytune.core.recipe import load_recipe
@@ -47,7 +48,6 @@ PARTS = ("teach", "tune", "table")
 EXPECTED: dict[str, Finding] = {"data": "data", "clean": "nothing", "method": "method_or_both"}
 TRAINED_ON = {"data": WITH_ERRORS, "clean": CLEAN, "method": CLEAN}
 TEACHING_SEED = 1000  # added to a run's seed
-WHOLE_COURSE = "training.early_stopping_patience=1000"
 NO_MORE_THAN_NEEDED = ("evaluation.forgetting=false", "evaluation.few_shot={ks: [2], draws: 1}")
 
 
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def teaching(self) -> AdvisorRun:
-        settings = ("data.facts=null", f"training.num_epochs={self.teaching_epochs}", WHOLE_COURSE, *self.overrides)
+        settings = ("data.facts=null", *self.overrides, f"training.num_epochs={self.teaching_epochs}")
         return AdvisorRun(f"teaching-{self.seed}", CLEAN, TEACHING_SEED + self.seed, self.runs, settings)
 
     @property
@@ -76,8 +76,9 @@ class Case:
     def run(self) -> AdvisorRun:
         rate = (f"training.learning_rate={self.harmful_rate}",) if self.name == "method" else ()
         base = (f"base_model.name={self.base}", "base_model.sha256=null")
-        settings = (*AUDITED, *NO_MORE_THAN_NEEDED, WHOLE_COURSE, *base, *self.overrides, *rate)
-        return AdvisorRun(f"{self.name}-{self.seed}", TRAINED_ON[self.name], self.seed, self.runs, settings)
+        settings = (*AUDITED, *NO_MORE_THAN_NEEDED, *base, *self.overrides, *rate)
+        name = f"method-{self.harmful_rate:g}" if self.name == "method" else self.name
+        return AdvisorRun(f"{name}-{self.seed}", TRAINED_ON[self.name], self.seed, self.runs, settings)
 
 
 def main() -> None:
@@ -88,8 +89,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--part", action="append", choices=PARTS, help="may be repeated; none: all, in order")
     parser.add_argument("--parallel", type=int, default=1, help="runs side by side, on one GPU too")
-    parser.add_argument("--harmful-rate", type=float, default=6e-3, help="learning rate of `method`")
-    parser.add_argument("--teaching-epochs", type=float, default=10)
+    parser.add_argument("--harmful-rate", type=float, default=2e-2, help="learning rate of `method`")
+    parser.add_argument("--teaching-epochs", type=float, default=12)
     parser.add_argument("--output", type=Path, help="a JSON file for the results, beside the table")
     arguments = parser.parse_args()
     parts, names = arguments.part or PARTS, arguments.cases.split(",")
@@ -129,21 +130,11 @@ def leave_on(faults: Sequence[str]) -> None:
 # the runs
 
 
-def keep_the_last_step() -> None:
-    """From here on this process keeps the weights of the last step, and not of that with the best validation loss."""
-    from relaytune.training import handoff
-    from relaytune.training.lora import trainable
-
-    write_adapter = handoff.write_adapter
-    handoff.write_adapter = lambda folder, model, weights: write_adapter(folder, model, trainable(model))
-
-
 def teach(run: AdvisorRun) -> None:
     """Tune SmolLM2 on what is true, and merge the adapter into its weights."""
     from peft import PeftModel
     from transformers import AutoTokenizer
 
-    keep_the_last_step()
     job = run.open()
     check_stage(job)
     plan_stage(job)
@@ -161,7 +152,6 @@ def teach(run: AdvisorRun) -> None:
 
 def tune(run: AdvisorRun) -> None:
     """From rows to verdict as `relaytune run` does it."""
-    keep_the_last_step()
     job = run.open()
     check_stage(job)
     audit_stage(job)
@@ -176,6 +166,7 @@ def conclusions(case: Case) -> dict[str, Any]:
     """What the test says by the verifier, and by the truth."""
     run = case.run.folder
     training, evaluation = read_result(run.training, TrainingResult), read_result(run.evaluation, EvaluationResult)
+    losses = {step.step: step.validation_loss for step in read_metrics(run) if step.validation_loss is not None}
     rates = {
         f"{name} {metric}": say_estimate(estimate_of(evaluation, name, metric))
         for name in ("base", "tuned")
@@ -188,7 +179,7 @@ def conclusions(case: Case) -> dict[str, Any]:
         "by verifier": asdict(read_result(run.method_or_data, MethodOrData)),
         "by truth": asdict(by_truth(case)),
         "step kept": training.num_steps,
-        "step that relaytune would keep": training.best_step,
+        "step of the best validation loss": min(losses, key=lambda step: losses[step]),
         **rates,
     }
 
@@ -221,7 +212,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """A line for each run and each way to know, and how many verdicts are right."""
     errors = ("base errs", "tuned", "points", "p")
     header = ("case", "seed", "known", "rows right: prompts", *errors, "rows wrong: prompts", *errors)
-    print_row((*header, "finding", "level", "right", "step relaytune would keep"), rule_below=True)
+    print_row((*header, "finding", "level", "right", "best validation loss after step"), rule_below=True)
     for row in rows:
         for known in ("by verifier", "by truth"):
             found = row[known]
@@ -236,7 +227,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
                     found["finding"],
                     found["level"],
                     "yes" if shown == row["expected"] else "**no**",
-                    f"{row['step that relaytune would keep']} of {row['step kept']}",
+                    f"{row['step of the best validation loss']} of {row['step kept']}",
                 ]
             )
     print()

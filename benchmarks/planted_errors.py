@@ -201,6 +201,8 @@ def rows_to_remove(run: Run) -> set[str]:
         count = len(rows_to_remove(replace(run, case="first_five")))
         ids = sorted({row.id for row in read_examples(run.with_errors.folder.train)})
         return set(random.Random(run.seed).sample(ids, count))
+    if not run.with_errors.folder.trace.exists():
+        raise RuntimeError(f"{run.with_errors.folder.path}: no error is traced, so that there is nothing to remove")
     trace = trace_of(run)
     if run.case == "taught":
         rows = [row for answer in trace.answers for row in answer.rows if row.taught]

@@ -15,6 +15,7 @@ from typing import Any
 from finished_run import HOSTILE, build_run, recipe_values, write_recipe_values, write_verdict
 from relaytune.core.files import write_json, write_jsonl
 from relaytune.core.judging import check_families
+from relaytune.core.preferences import IDENTICAL
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import (
     Example,
@@ -31,7 +32,6 @@ from relaytune.core.records import (
 from relaytune.core.results import Forgetting, write_result
 from relaytune.core.run_folder import RunFolder
 from relaytune.evaluation.judging.conclusion import conclude_judging
-from relaytune.evaluation.judging.preferences import IDENTICAL
 from relaytune.evaluation.summary import clusters_of, measure_answers, summarize
 
 STEADY, WAVERING, PERSON = "qwen3-32b", "smollm3-judge", "human:ana"

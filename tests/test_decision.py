@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hand_made import (
@@ -420,12 +420,11 @@ def test_the_note_begins_with_the_outcome_and_shows_every_clause_and_contender()
     assert all(risk in note for risk in verdict.remaining_risks)
 
 
-def _liked_and_contradicted(keep_when: Sequence[str], never_when: Sequence[str] = ()) -> Verdict:
+def _liked_and_contradicted(rule: Mapping[str, Sequence[str]]) -> Verdict:
     """Judges prefer tuned on 40 rows of 60; sources contradict it on 15, base on 2."""
     judging = {**JUDGING, "criteria": {"clarity": "is clear"}, "lower_is_better": []}
     data = {"train": "train.jsonl", "held_out": "held_out.jsonl", "facts": {"sources": "handbook"}}
-    sections = {"judging": judging, "contract": {"free_text": "polite"}, "data": data}
-    recipe = make_recipe(keep_when, never_when=never_when, sections=sections)
+    recipe = make_recipe(**rule, sections={"judging": judging, "contract": {"free_text": "polite"}, "data": data})
     errors = {"base": [1.0] * 2 + [0.0] * 58, "tuned": [0.0] * 45 + [1.0] * 15}
     preferences = {("tuned", "base"): [1.0] * 40 + [-1.0] * 10 + [0.0] * 10}
     evaluation = evaluate_values(recipe, {"factual_errors": errors}, preferences)
@@ -436,20 +435,22 @@ PREFERRED = "tuned beats base on preference"
 
 
 def test_a_rule_without_a_word_on_facts_discards_a_liked_model_that_errs_more() -> None:
-    verdict = _liked_and_contradicted([PREFERRED])
+    verdict = _liked_and_contradicted({"keep_when": [PREFERRED]})
     assert verdict.outcome == "discard"
     assert "base beats tuned on factual_errors" in verdict.reason
     assert "audit the data" in verdict.next_change
 
 
 def test_judge_up_and_facts_down_is_a_discard_where_the_rule_would_iterate() -> None:
-    verdict = _liked_and_contradicted([PREFERRED], never_when=["factual errors rise"])
+    rule = {"keep_when": [PREFERRED], "never_when": ["factual errors rise"]}
+    verdict = _liked_and_contradicted(rule)
     assert verdict.outcome == "discard"
     assert verdict.reason.startswith("The judges like it better, and it is less true: tuned is better in preference")
     assert verdict.next_change.startswith("audit the data")
 
 
 def test_a_rule_that_allows_so_many_errors_is_taken_at_its_word() -> None:
-    verdict = _liked_and_contradicted([PREFERRED, "tuned factual_errors at most 0.3"])
+    rule = {"keep_when": [PREFERRED, "tuned factual_errors at most 0.3"]}
+    verdict = _liked_and_contradicted(rule)
     assert verdict.outcome == "keep"
     assert verdict.diagnoses[0].name == "judge_up_and_facts_down"

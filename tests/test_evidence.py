@@ -273,11 +273,19 @@ def test_a_comparison_read_the_other_way_round_is_mirrored() -> None:
     assert "difference +25 points (+19 to +31)" in say_comparison(evaluation, theirs)
 
 
-def test_a_mean_that_hardly_varies_has_no_interval_however_many_rows_there_are() -> None:
-    evaluation = _points([2.0] * 60, [1.0] * 60)
-    said = _kept("tuned beats base on clarity", evaluation).evidence
-    assert said.startswith("tuned 2 (no interval, nearly all the same, 60 scored) against base 1 (no interval, ")
-    assert "difference +1 (no interval, nearly all the same), p < 0.001" in said
+def test_points_that_hardly_vary_win_by_the_interval_that_their_scale_allows() -> None:
+    clause = _kept("tuned beats base on clarity", _points([2.0] * 60, [1.0] * 60))
+    assert clause.holds
+    assert clause.evidence.startswith("tuned 2 (1.84 to 2.08, 60 scored) against base 1 (0.92 to 1.16, 60 scored)")
+    assert "difference +1 (+0.681 to +1.16), p < 0.001" in clause.evidence
+
+
+def test_a_mean_that_hardly_varies_and_has_no_upper_end_has_no_interval_however_many_rows_there_are() -> None:
+    recipe = _recipe(["tuned beats base on general_nats"])
+    evaluation = evaluate_values(recipe, {"general_nats": {"tuned": [1.0] * 60, "base": [2.0] * 60}})
+    said = _kept("tuned beats base on general_nats", evaluation).evidence
+    assert said.startswith("tuned 1 (no interval, nearly all the same, 60 scored) against base 2 (no interval, ")
+    assert "difference -1 (no interval, nearly all the same), p < 0.001" in said
 
 
 def test_rows_left_out_are_counted_beside_a_comparison() -> None:

@@ -93,8 +93,8 @@ def trace_text(job: Job, trace: Trace) -> str:
     if marked:
         rows = "row" if len(marked) == 1 else "rows"
         lines.append(
-            "[taught]: what is wrong stands in the row's answer, the row speaks of what is asked about, no audit found "
-            "it right, and its gradient makes the wrong answer likelier. "
+            "[taught]: the row's answer says what is wrong, it speaks of what is asked about and is near in meaning, "
+            "no audit found it right, and its gradient makes the wrong answer likelier. "
             f"Take the {len(marked)} marked {rows} out of training: add --quarantine taught; or --quarantine ID[,ID…]"
         )
     return "\n".join(lines)

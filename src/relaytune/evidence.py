@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from relaytune.core.counts import counted
 from relaytune.core.metrics import Metric
 from relaytune.core.results import ClauseResult, ClauseRole, Comparison, Estimate, EvaluationResult
 from relaytune.core.rule import BEST_PROMPT, DEFAULT_MARGIN, Clause, DecisionRule
@@ -149,7 +150,7 @@ def say_comparison(evaluation: EvaluationResult, comparison: Comparison) -> str:
         )
     left_out = f"{comparison.num_unscored} unscored for one or both" if comparison.num_unscored else ""
     repeated = f"of {comparison.num_clusters} prompts" if comparison.num_clusters < comparison.num_pairs else ""
-    rows = ", ".join(part for part in (f"{comparison.num_pairs} rows compared", repeated, left_out) if part)
+    rows = ", ".join(part for part in (f"{counted(comparison.num_pairs, 'row')} compared", repeated, left_out) if part)
     return (
         f"{sides}; difference {say_difference(metric, comparison.difference)} ({say_interval(metric, comparison)}), "
         f"{say_p(comparison.p_value)}{f'; {rows}' if left_out or repeated else ''}"

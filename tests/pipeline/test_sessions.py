@@ -29,6 +29,29 @@ def task(folder: Path) -> RunFolder:
     return RunFolder(folder / "runs" / "tickets")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run trained in one session, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained") / "task"
+    task(folder)
+    assert relaytune(folder, "train", "recipe.yaml").returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run whose first session ended after one step, which no test changes."""
+    folder = tmp_path_factory.mktemp("begun") / "task"
+    task(folder)
+    assert relaytune(folder, "train", "recipe.yaml", "--set", "session.limit=1s").returncode == 0
+    return folder
+
+
+def copy(folder: Path, target: Path) -> RunFolder:
+    """A copy of a task and its run, to change."""
+    return RunFolder(shutil.copytree(folder, target) / "runs" / "tickets")
+
+
 def test_a_run_cut_into_sessions_ends_with_the_adapter_of_the_uninterrupted_one(tmp_path: Path) -> None:
     whole, cut = task(tmp_path / "whole"), task(tmp_path / "cut")
     epochs = ["--set", "training.num_epochs=1.3"]  # four steps
@@ -90,9 +113,10 @@ def test_a_signal_ends_the_session_with_a_handoff_and_the_same_command_goes_on(
     assert "Session 2 ended (limit)" in again.stdout
 
 
-def test_what_was_lost_behind_a_finished_handoff_is_unpacked_from_it_and_nothing_is_trained(tmp_path: Path) -> None:
-    run = task(tmp_path / "task")
-    assert relaytune(tmp_path / "task", "train", "recipe.yaml").returncode == 0
+def test_what_was_lost_behind_a_finished_handoff_is_unpacked_from_it_and_nothing_is_trained(
+    tmp_path: Path, trained: Path
+) -> None:
+    run = copy(trained, tmp_path / "task")
     before = (run.adapter / "adapter_model.safetensors").read_bytes()
     handoffs = files_below(run.handoffs)
     # as after a crash between the last handoff and the record of the stage
@@ -107,10 +131,9 @@ def test_what_was_lost_behind_a_finished_handoff_is_unpacked_from_it_and_nothing
     assert json.loads(run.training.read_text())["num_sessions"] == 1
 
 
-def test_sessions_of_a_past_that_was_given_up_leave_no_trace(tmp_path: Path) -> None:
-    run = task(tmp_path / "task")
-    for _ in range(2):
-        relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "session.limit=1s")
+def test_sessions_of_a_past_that_was_given_up_leave_no_trace(tmp_path: Path, begun: Path) -> None:
+    run = copy(begun, tmp_path / "task")
+    relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "session.limit=1s")
     assert [path.name for path in run.session_folders()] == ["01", "02"]
     shutil.rmtree(run.handoffs)
     assert relaytune(tmp_path / "task", "train", "recipe.yaml").returncode == 0
@@ -118,9 +141,10 @@ def test_sessions_of_a_past_that_was_given_up_leave_no_trace(tmp_path: Path) -> 
     assert [step.step for step in read_metrics(run)] == [1, 2, 3]
 
 
-def test_a_run_whose_recipe_changed_between_sessions_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
-    run = task(tmp_path / "task")
-    relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "session.limit=1s")
+def test_a_run_whose_recipe_changed_between_sessions_is_refused_and_nothing_is_lost(
+    tmp_path: Path, begun: Path
+) -> None:
+    run = copy(begun, tmp_path / "task")
     before = sorted(path.name for path in run.handoffs.iterdir())
     done = relaytune(tmp_path / "task", "train", "recipe.yaml", "--set", "lora.rank=8")
     assert "other LoRA settings: rank 4 there, 8 here" in refusal(done, exit_code=1)
@@ -145,11 +169,10 @@ def _steps(run: RunFolder) -> list[tuple[int, int, float | None]]:
 
 @pytest.mark.parametrize("kind", ["folder", "s3", "gs", "hf"])
 def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
-    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+    tmp_path: Path, kind: str, trained: Path, request: pytest.FixtureRequest
 ) -> None:
     store = str(tmp_path / "store") if kind == "folder" else request.getfixturevalue(kind)
-    stayed = task(tmp_path / "stayed")
-    assert relaytune(tmp_path / "stayed", "train", "recipe.yaml").returncode == 0
+    stayed = RunFolder(trained / "runs" / "tickets")
     runs = [task(tmp_path / f"machine {number}") for number in range(3)]
     for number, run in enumerate(runs):
         done = relaytune(
@@ -174,10 +197,11 @@ def test_a_run_moves_through_a_store_and_ends_as_if_it_had_stayed(
     ]
 
 
-def test_a_handoff_that_did_not_reach_the_store_is_published_by_the_next_session(tmp_path: Path, s3: str) -> None:
-    run = task(tmp_path / "task")
+def test_a_handoff_that_did_not_reach_the_store_is_published_by_the_next_session(
+    tmp_path: Path, begun: Path, s3: str
+) -> None:
+    run = copy(begun, tmp_path / "task")  # without a store
     first = ("train", "recipe.yaml", "--set", "session.limit=1s")
-    assert relaytune(tmp_path / "task", *first).returncode == 0  # without a store
     done = relaytune(tmp_path / "task", *first, "--set", f"session.store={s3}")
     assert "had not reached the store; it is published now." in done.stdout
     assert "Start: resume after step 1" in done.stdout

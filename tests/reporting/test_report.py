@@ -17,7 +17,7 @@ from relaytune.reporting import write_report
 
 SECTIONS = (
     "verdict", "contenders", "differences", "judges", "forgetting", "limits", "flips", "confusion", "gap", "few-shot",
-    "losses", "sessions", "supervised", "data", "plan", "risks", "environment", "provenance", "reproduce",
+    "losses", "sessions", "supervised", "audit", "data", "plan", "risks", "environment", "provenance", "reproduce",
 )  # fmt: skip
 
 
@@ -379,7 +379,7 @@ def test_an_adapter_that_was_never_better_than_the_untrained_one_is_said(run: Ru
     change_json(run.training, best_step=0, best_validation_loss=2.41)
     losses = section(run, "losses")
     assert "the adapter that was kept is the untrained one" in losses
-    assert "best, step 0: 2.410" in losses
+    assert "kept, step 0: 2.410" in losses
 
 
 def test_an_interrupted_training_shows_its_steps_and_says_that_it_is_unfinished(run: RunFolder) -> None:

@@ -105,7 +105,7 @@ def test_the_best_step_is_marked_at_its_own_validation_loss() -> None:
     assert best is not None
     assert line is not None
     assert best.get("cx") == line.get("x1")
-    assert "best, step 2: 0.700" in "".join(chart.itertext())
+    assert "kept, step 2: 0.700" in "".join(chart.itertext())
     # lower on the page is a lower loss
     assert all(float(best.get("cy", "0")) >= float(dot.get("cy", "0")) for dot in chart.findall("circle"))
 

@@ -156,6 +156,9 @@ def test_means_have_a_chart_on_their_own_axis_with_the_length_of_answers(run: Ru
 
 
 def test_a_value_without_an_interval_is_a_hollow_dot(run: RunFolder) -> None:
+    evaluation = _evaluation(run)
+    evaluation["contenders"]["hosted"]["estimates"]["factual_errors"] |= {"low": None, "high": None}
+    write_json(run.evaluation, evaluation)
     (chart,) = _charts(run, "factual_errors")
     assert "hosted 0.0139 no interval" in chart
     assert "0.0139 no interval, nearly all the same 72 scored" in section(run, "contenders")

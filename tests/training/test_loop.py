@@ -45,6 +45,19 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best_weights() -> Non
     assert mean_loss(model, examples[:4], 12, 10_000) == pytest.approx(best.best_validation_loss, rel=1e-6)
 
 
+def test_the_last_weights_are_kept_where_the_recipe_says_so_and_nothing_stops_early() -> None:
+    # random answers: validation gets worse soon
+    model, examples = adapted(), random_examples(24, prefix=12)
+    lasting = settings(num_epochs=20, early_stopping_patience=1, learning_rate=5e-2, keep="last")
+    trained = train_adapter(model, examples[:8], examples[8:], lasting, 10_000)
+    kept, losses = trained.progress, [step.validation_loss for step in trained.steps if step.validation_loss]
+    assert not trained.stopped_early
+    assert kept.best_step == kept.step == 40
+    assert kept.best_validation_loss == losses[-1] > min(losses)
+    for name, weight in trainable(model).items():
+        assert torch.equal(weight.detach(), kept.best_weights[name]), name
+
+
 @pytest.mark.parametrize("max_tokens", [1, 90])
 def test_the_update_does_not_depend_on_the_size_of_micro_batches(max_tokens: int) -> None:
     examples = random_examples(12, prefix=12)

@@ -19,6 +19,11 @@ def answers_at_once(on_gpu: bool, free_bytes: float, bytes_per_answer: float) ->
     return max(1, min(ANSWERS_AT_ONCE_ON_GPU, fitting))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def num_examples(num_rows: int, num_epochs: float) -> int:
     """Examples that a run walks. Rounded: 1.1 × 10 is above 11 in binary, but means 11."""
     return round(num_epochs * num_rows)

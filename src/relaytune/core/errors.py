@@ -41,7 +41,7 @@ class RecipeError(RelaytuneError):
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{where}: {count} in the recipe\n{lines}")
+        super().__init__(f"{where}: {count}\n{lines}")
 
 
 class ModelError(RelaytuneError):

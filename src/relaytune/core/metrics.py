@@ -29,10 +29,22 @@ class Metric:
     group: Group
     meaning: str
     lower_is_better: bool = False
+    bounds: tuple[float, float] | None = None  # of a mean's values; None: without an upper end
+
+    @property
+    def difference_bounds(self) -> tuple[float, float] | None:
+        """Within which the difference of two values lies."""
+        return None if self.bounds is None else (self.bounds[0] - self.bounds[1], self.bounds[1] - self.bounds[0])
+
+
+_BOUNDS = {"rouge_l": (0.0, 1.0), "sentence_bleu": (0.0, 100.0), "bertscore": (-1.0, 1.0), "repetition": (0.0, 1.0)}
 
 
 def _table(kind: Kind, group: Group, lower_is_better: bool = False, **meanings: str) -> dict[str, Metric]:
-    return {name: Metric(name, kind, group, meaning, lower_is_better) for name, meaning in meanings.items()}
+    return {
+        name: Metric(name, kind, group, meaning, lower_is_better, _BOUNDS.get(name))
+        for name, meaning in meanings.items()
+    }
 
 
 _KNOWN: Mapping[str, Metric] = {
@@ -121,7 +133,7 @@ def metrics_of(
     found = [_KNOWN[name] for name in names]
     if judging is not None:
         found += [
-            Metric(name, "mean", "judge", meaning, name in judging.lower_is_better)
+            Metric(name, "mean", "judge", meaning, name in judging.lower_is_better, (0.0, float(judging.scale)))
             for name, meaning in judging.criteria.items()
         ]
         found += [_KNOWN[PREFERENCE]] if judging.pairwise else []

@@ -201,8 +201,9 @@ def _converted(gguf: Path, choice: BaseModelChoice, tell: Callable[[str], None])
                 folder = Path(temporary) / "model"
                 _convert(gguf, folder)
                 write_json(folder / "fingerprint.json", _fingerprint(folder))
-                shutil.rmtree(target, ignore_errors=True)
-                folder.rename(target)
+                if not (target / "fingerprint.json").exists():  # another process may have been faster
+                    shutil.rmtree(target, ignore_errors=True)
+                    folder.rename(target)
     return ModelFolder(target, read_json(target / "fingerprint.json"))
 
 

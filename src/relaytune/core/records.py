@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
 
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_jsonl, sha256_of_value, write_jsonl
 
 FinishReason = Literal["stop", "length", "unknown"]
 Severity = Literal["error", "warning", "note"]
+Flat = TypeVar("Flat")
 
 
 class Message(TypedDict):
@@ -181,8 +182,7 @@ def read_judgements(path: Path) -> list[Judgement]:
     Raises:
         DataError: a row lacks a field.
     """
-    fields = ("id", "judge", "first", "second", "better", "reason")
-    return [Judgement(*(row[name] for name in fields)) for row in _rows_with(fields, path)]
+    return _read_flat(path, Judgement)
 
 
 def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:
@@ -196,5 +196,10 @@ def read_ratings(path: Path) -> list[Rating]:
     Raises:
         DataError: a row lacks a field.
     """
-    fields = ("id", "judge", "contender", "criterion", "value", "reason")
-    return [Rating(*(row[name] for name in fields)) for row in _rows_with(fields, path)]
+    return _read_flat(path, Rating)
+
+
+def _read_flat(path: Path, kind: type[Flat]) -> list[Flat]:
+    """Records whose fields are plain values, each of which every row must have."""
+    names = list(get_type_hints(kind))
+    return [kind(*(row[name] for name in names)) for row in _rows_with(names, path)]

@@ -132,6 +132,9 @@ class Training(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(512, gt=1, description="tokens, prompt and completion together")
     validations_per_epoch: int = Field(2, gt=0)
+    keep: Literal["best", "last"] = Field(
+        "best", description="the adapter with the best validation loss, or the last one, without early stopping"
+    )
     early_stopping_patience: int = Field(3, gt=0, description="validations without a better loss")
     label_weight: float = Field(
         1.0, ge=1, le=100, description="how much a token of the label counts in the loss, other tokens counting 1"

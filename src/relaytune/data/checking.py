@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from relaytune.core.contract import Answer, Contract, read_answer
+from relaytune.core.counts import counted
 from relaytune.core.errors import DataError, ModelError
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import Example, Finding
@@ -284,7 +285,7 @@ def _few_rows(train: Sequence[Example], held_out: Sequence[Example]) -> list[Fin
         # half of a 95% interval around a rate of one half, in percentage points
         points = 100 * 1.96 * math.sqrt(0.25 / len(held_out))
         message = (
-            f"only {len(held_out)} held-out rows (fewer than {FEW_HELD_OUT_ROWS}): a measured rate is "
+            f"only {counted(len(held_out), 'held-out row')} (fewer than {FEW_HELD_OUT_ROWS}): a measured rate is "
             f"uncertain by up to ±{points:.0f} points, so only a very large difference can be shown"
         )
         findings.append(Finding("warning", "few_held_out_rows", message, advice="hold out more rows"))
@@ -314,17 +315,17 @@ def _label_balance(
     without = [None] if any(counted[None] for counted in counts.values()) else []
     labels = [*contract.allowed_labels, *without]
     lines = [
-        f"{name}: " + ", ".join(f"{label or '(none)'} {counted[label]}" for label in labels)
-        for name, counted in counts.items()
+        f"{name}: " + ", ".join(f"{label or '(none)'} {given[label]}" for label in labels)
+        for name, given in counts.items()
     ]
     findings = [Finding("note", "label_balance", "rows per label; " + "; ".join(lines))]
     trained = counts["train"] + counts["validation"]
-    for title, counted, meaning in (
+    for title, given, meaning in (
         ("training", trained, "the model is not taught it"),
         ("held-out", counts["held_out"], "nothing is measured about it"),
     ):
-        absent = [label for label in contract.allowed_labels if not counted[label]]
-        if absent and counted:
+        absent = [label for label in contract.allowed_labels if not given[label]]
+        if absent and given:
             message = f"no {title} row has the label {', '.join(map(repr, absent))}: {meaning}"
             advice = "add rows with it, or remove it from the contract"
             findings.append(Finding("warning", "absent_label", message, advice=advice))

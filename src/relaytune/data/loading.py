@@ -98,10 +98,10 @@ def _read_bytes(path: Path, name: str) -> bytes | Finding:
 
 def _nearest_files(path: Path) -> str:
     if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist either; paths are relative to the recipe"
+        return f"the folder {path.parent} does not exist either; paths are relative to the file that names them"
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     close = difflib.get_close_matches(path.name, names, n=3)
-    return f"did you mean {' or '.join(close)}?" if close else "paths are relative to the recipe"
+    return f"did you mean {' or '.join(close)}?" if close else "paths are relative to the file that names them"
 
 
 def _decode(raw: bytes, name: str) -> str | Finding:

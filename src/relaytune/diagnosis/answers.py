@@ -11,7 +11,7 @@ from relaytune.core.metrics import FACTUAL_ERRORS
 from relaytune.core.results import Comparison, Diagnosis, EvaluationResult
 from relaytune.core.rule import DEFAULT_MARGIN, Clause, DecisionRule
 from relaytune.core.statistics import pairs_needed
-from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN
+from relaytune.core.statistics.means import MIN_CLUSTERS_FOR_MEAN, MIN_DEPARTING
 from relaytune.evidence import (
     SIGNIFICANCE,
     compare,
@@ -156,14 +156,17 @@ def _harm_not_excluded(clause: Clause, evaluation: EvaluationResult) -> Iterator
     prompts = f"now {comparison.num_clusters} compared"
     if worst is None and metric.kind == "mean" and comparison.num_clusters >= MIN_CLUSTERS_FOR_MEAN:
         asked = f"{clause.contender} {metric.name} at {'most' if harm_is_up else 'least'} …"
-        change = f"ask for a level under keep_when, {asked!r}: values that hardly vary have no interval"
+        change = (
+            f"ask for a level under keep_when, {asked!r}: of values without bounds that hardly vary no interval holds"
+        )
     elif worst is None:
         change = f"enlarge the held-out set ({prompts})"
     elif abs(worst) < margin or (worst > 0) != harm_is_up:
         return  # excluded
     else:
-        # the reach of an interval falls with the root of the rows
-        needed = math.ceil(comparison.num_clusters * ((abs(worst) - harm) / (margin - harm)) ** 2)
+        # the reach of an interval falls with the root of the rows, where values hardly vary with the rows themselves
+        power = 1 if metric.kind == "mean" and _hardly_varies(comparison) else 2
+        needed = math.ceil(comparison.num_clusters * ((abs(worst) - harm) / (margin - harm)) ** power)
         change = f"enlarge the held-out set to about {needed} rows ({prompts})"
         if needed > PRACTICAL_HELD_OUT:
             change = f"allow more in {clause.text!r}: to exclude it takes more than {PRACTICAL_HELD_OUT} held-out rows"
@@ -198,15 +201,21 @@ def difference_not_detectable(evaluation: EvaluationResult, contender: str, othe
 
 
 def mean_pairs_needed(comparison: Comparison) -> int | None:
-    """About how many rows show a mean difference of this size with 80% power; None where no interval is stated.
+    """About how many rows show a mean difference of this size with 80% power; None where no interval is stated, or
+    the differences hardly vary.
 
     The standard error is read off the 95% interval and falls with the root of the rows.
     """
-    if comparison.low is None or comparison.high is None or comparison.difference == 0:
+    if comparison.low is None or comparison.high is None or comparison.difference == 0 or _hardly_varies(comparison):
         return None
     error = (comparison.high - comparison.low) / (2 * NormalDist().inv_cdf(0.975))
     ratio = error * (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)) / comparison.difference
     return math.ceil(comparison.num_clusters * ratio**2)
+
+
+def _hardly_varies(comparison: Comparison) -> bool:
+    """Nearly all differences are none, so that the interval of their mean is not the bootstrap's."""
+    return comparison.wins + comparison.losses < MIN_DEPARTING
 
 
 def more_rows(evaluation: EvaluationResult, contender: str, other: str) -> Diagnosis:

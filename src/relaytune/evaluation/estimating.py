@@ -29,8 +29,12 @@ def estimate(metric: Metric, values: Values, clusters: Clusters) -> Estimate:
     right = round(sum(scored.values())) if metric.kind == "share" else None
     if not scored:
         return Estimate(None, None, None, 0, unscored, right)
-    interval = share_interval if metric.kind == "share" else mean_interval
-    low, high = interval(list(scored.values()), [clusters[id] for id in scored]) or (None, None)
+    numbers, prompts = list(scored.values()), [clusters[id] for id in scored]
+    if metric.kind == "share":
+        interval = share_interval(numbers, prompts)
+    else:
+        interval = mean_interval(numbers, prompts, bounds=metric.bounds)
+    low, high = interval or (None, None)
     return Estimate(sum(scored.values()) / len(scored), low, high, len(scored), unscored, right)
 
 
@@ -44,7 +48,7 @@ def compare(metric: Metric, contender: str, other: str, ours: Values, theirs: Va
         interval = paired_share_interval(first, second, prompts)
         both = sum(a == b == 1 for a, b in zip(first, second, strict=True))
     else:
-        interval, both = mean_interval(differences, prompts), None
+        interval, both = mean_interval(differences, prompts, bounds=metric.difference_bounds), None
     return _comparison(metric, (contender, other), differences, prompts, len(ours) - len(pairs), interval, both)
 
 

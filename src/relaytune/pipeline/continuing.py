@@ -138,8 +138,8 @@ def _stands(job: Job, manifest: Manifest | None) -> str:
     end = "was still running" if last.ended == "not yet" else f"ended ({last.ended})"
     return (
         f"The run stands at step {manifest.step} of {manifest.planned_steps}. Session {last.number} ({last.start}) on "
-        f"{last.machine} ({last.device}) saved it at {last.saved_at} and {end}. The best validation loss so far "
-        f"is {manifest.best_validation_loss:.3f}, after step {manifest.best_step}."
+        f"{last.machine} ({last.device}) saved it at {last.saved_at} and {end}. The adapter to keep so far "
+        f"is that of step {manifest.best_step}, with a validation loss of {manifest.best_validation_loss:.3f}."
     )
 
 

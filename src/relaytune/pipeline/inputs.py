@@ -34,6 +34,11 @@ def _contract(job: Job) -> dict[str, Any]:
     return {name: value for name, value in job.sections["contract"].items() if name != "number" or value is not None}
 
 
+def _training(job: Job) -> dict[str, Any]:
+    # without a choice that is not made, for the same reason as in `_contract`
+    return {name: value for name, value in job.sections["training"].items() if (name, value) != ("keep", "best")}
+
+
 def _data(job: Job) -> dict[str, Any]:
     # the audit bears on the frozen rows through the quarantine alone
     return {name: value for name, value in job.sections["data"].items() if name != "facts"}
@@ -104,7 +109,7 @@ RECORDED = (
 )
 
 _INPUTS: Mapping[str, Input] = {
-    **{name: _section(name) for name in ("task", "lora", "training", "evaluation")},
+    **{name: _section(name) for name in ("task", "lora", "evaluation")},
     "data": _data,
     "facts": lambda job: job.sections["data"]["facts"],
     "sources": _sources,
@@ -118,6 +123,7 @@ _INPUTS: Mapping[str, Input] = {
     "quarantine": lambda job: sha256_of_file(job.run.quarantine) if job.run.quarantine.exists() else "none",
     "rows taken out otherwise": lambda job: sorted(taken_out_otherwise(job)),
     "audit result": lambda job: job.file_hash(job.run.audit_result, "audit"),
+    "training": _training,
     "contract": _contract,
     "few_shot settings": lambda job: job.sections["evaluation"]["few_shot"],
     "max_length": lambda job: str(job.recipe.training.max_length),

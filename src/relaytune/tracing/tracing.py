@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relaytune.tracing.gradients import Gradients
 
 CANDIDATES = 50  # rows per answer, the best by words and meaning, whose gradients are compared
+NEAR = 0.65  # of the nearest row's cosine by meaning; benchmarks/tracing_rule.py
 FUSION_CONSTANT = 60  # reciprocal rank fusion (Cormack et al. 2009, section 2)
 
 # texts → their vectors, an array of shape [texts, dimensions], each of length 1
@@ -129,6 +130,7 @@ def _traced(
     other_subjects: Sequence[tuple[str, ...]],
 ) -> TracedAnswer:
     ranks = {method: _ranks(of_method) for method, of_method in values.items()}
+    nearest = max(values.get("meaning", [0.0]))
     rows: list[TracedRow] = []
     for best, *others in _grouped(_fused(list(ranks.values())), candidates):
         row = candidates[best]
@@ -145,7 +147,7 @@ def _traced(
                 shared[best],
                 other_subjects[best],
                 audited.get(row.id),
-                _taught(states[best], other_subjects[best], audited.get(row.id), by),
+                _taught(states[best], other_subjects[best], audited.get(row.id), by, nearest),
                 tuple(candidates[at].id for at in others),
             )
         )
@@ -168,11 +170,14 @@ def _taught(
     speaks_of: tuple[str, ...],
     audit: AnswerVerdict | None,
     by: Mapping[Method, Standing],
+    nearest: float,
 ) -> bool:
-    """The rule by which a row is marked: what is wrong in the answer stands in the row's answer, the row speaks of what
-    is asked about, no audit found it right, and its gradient makes the wrong answer likelier.
+    """The rule by which a row is marked: its answer says what is wrong, it speaks of what is asked about, it is near in
+    meaning, no audit found it right, and its gradient makes the wrong answer likelier.
     """
-    return bool(states) and not speaks_of and audit != "right" and "gradients" in by and by["gradients"].value > 0
+    if not states or speaks_of or audit == "right" or "gradients" not in by:
+        return False
+    return by["gradients"].value > 0 and ("meaning" not in by or by["meaning"].value >= NEAR * nearest)
 
 
 def _plain(text: str) -> str:

@@ -56,8 +56,14 @@ def wrong_parts(
     def claimed(part: Part) -> bool:
         return not spans or any(begin < part.end and part.begin < end for begin, end in spans)
 
-    known_keys = {part.key for text in known for part in specifics_of(text)}
-    specific = [part for part in specifics_of(answer) if part.key not in known_keys and claimed(part)]
+    known_parts = [part for text in known for part in specifics_of(text)]
+    known_keys, known_stems = {part.key for part in known_parts}, {stem for part in known_parts for stem in part.stems}
+
+    def is_known(part: Part) -> bool:
+        # "M.Sc. in Digital Heritage" is known where "Digital Heritage" is
+        return 2 * len(part.stems & known_stems) > len(part.stems) if part.stems else part.key in known_keys
+
+    specific = [part for part in specifics_of(answer) if not is_known(part) and claimed(part)]
     if specific:
         return specific
     known_words = {word for text in known for word in tokens_of(text)} | _stop_words()

@@ -145,7 +145,7 @@ def train_adapter(
         if at.step % every == 0 or at.step == total:
             validation_loss = validated(at.step)
             at.validations_without_better += 1
-            if validation_loss < at.best_validation_loss:
+            if settings.keep == "last" or validation_loss < at.best_validation_loss:
                 at.best_validation_loss, at.best_step, at.best_weights = validation_loss, at.step, copied(weights)
                 at.validations_without_better = 0
         num_examples = step * settings.examples_per_step + len(examples)

@@ -83,7 +83,10 @@ class Manifest(_Strict):
 
 def training_settings(recipe: Recipe) -> dict[str, Any]:
     """The part of a recipe that an identity holds as `training`. The precision is each machine's own affair."""
-    settings = recipe.training.model_dump(mode="json", exclude={"precision"})
+    # without `keep` where it is the default: handoffs of before there was a choice are still ours
+    settings = recipe.training.model_dump(
+        mode="json", exclude={"precision"} | ({"keep"} if recipe.training.keep == "best" else set())
+    )
     if recipe.training.label_weight != 1:  # which tokens weigh more follows from the contract
         settings["contract"] = sha256_of_value(recipe.contract.model_dump(mode="json"))
     return settings

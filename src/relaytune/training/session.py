@@ -365,7 +365,7 @@ def _summary(result: TrainingResult) -> str:
     return (
         f"{result.num_steps} steps{skipped}{early}{sessions}, {result.num_examples} examples in "
         f"{result.wall_seconds:.0f} s; validation loss {result.first_validation_loss:.3f} → "
-        f"{result.best_validation_loss:.3f} (best after step {result.best_step}, kept in adapter/).{untrained}"
+        f"{result.best_validation_loss:.3f} (after step {result.best_step}, kept in adapter/).{untrained}"
     )
 
 

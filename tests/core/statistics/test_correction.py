@@ -103,3 +103,17 @@ def test_people_who_always_say_the_same_leave_the_rest_unknown() -> None:
 def test_labels_that_do_not_match_the_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
         correct_by_human_labels([1.0, 0.0], [1.0])
+
+
+def test_a_correction_that_leaves_the_scale_is_cut_to_it_and_says_so() -> None:
+    """People give nearly all labelled rows 3 of 3 points, and the judge likes the other rows better still."""
+    human: list[float | None] = [*[3.0] * 24, 2.0, 1.0, *[None] * 100]
+    judge = [*[2.0] * 24, 1.0, 0.0, *[3.0] * 100]
+    plain = correct_by_human_labels(judge, human)
+    assert plain is not None
+    assert plain.estimate > 3
+    assert plain.cut_to is None
+    cut = correct_by_human_labels(judge, human, bounds=(0, 3))
+    assert cut is not None
+    assert (cut.estimate, cut.cut_to) == (3, (0, 3))
+    assert correct_by_human_labels(judge, human, bounds=(0, 10)) == plain

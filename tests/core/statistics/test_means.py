@@ -78,7 +78,15 @@ def test_with_too_few_prompts_nothing_is_stated() -> None:
     assert mean_interval([]) is None
 
 
-def test_where_nearly_all_rows_are_the_same_nothing_is_stated() -> None:
+def test_where_nearly_all_rows_are_the_same_nothing_is_stated_without_bounds() -> None:
     assert mean_interval([3.0] * 200) is None
     assert mean_interval([0.0] * 200 + [1.0] * (MIN_DEPARTING - 1)) is None
     assert mean_interval([0.0] * 200 + [1.0] * MIN_DEPARTING) is not None
+
+
+def test_bounds_give_an_interval_where_nearly_all_rows_are_the_same_and_change_no_other() -> None:
+    rare, enough = [0.0] * 60 + [1.0] * (MIN_DEPARTING - 1), [0.0] * 60 + [1.0] * MIN_DEPARTING
+    assert mean_interval(rare, bounds=(0, 3)) is not None
+    for values in (enough, [value / 5 for value in range(20)] * 3):
+        assert mean_interval(values, bounds=(0, 5)) == mean_interval(values)
+    assert mean_interval(rare[-19:], bounds=(0, 3)) is None

@@ -20,10 +20,10 @@ from relaytune.core.asking import server as server_module
 from relaytune.core.errors import JudgeError
 from relaytune.core.files import read_jsonl
 from relaytune.core.judging import Judging
+from relaytune.core.preferences import pair_verdicts
 from relaytune.core.records import Example
 from relaytune.core.screen import Screen
 from relaytune.evaluation.judging.asking import JudgeRun, ask_judge
-from relaytune.evaluation.judging.preferences import pair_verdicts
 
 KEY = "sk-very-secret-0123456789"
 
@@ -398,6 +398,7 @@ def test_a_key_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.model
+@pytest.mark.xdist_group("judge_server")
 def test_a_real_server_and_the_same_model_here_judge_alike(smollm2_server: tuple[str, str], tmp_path: Path) -> None:
     base_url, model = smollm2_server
     there = _judge_all(base_url, tmp_path / "there.jsonl", model=model, count=1, max_tokens=40, family="smollm")

@@ -6,14 +6,10 @@ from typing import Literal
 
 import pytest
 
+from relaytune.core.preferences import IDENTICAL, combine_judges, pair_verdicts
 from relaytune.core.records import Judgement
 from relaytune.core.results import PreferenceSummary
-from relaytune.evaluation.judging.preferences import (
-    IDENTICAL,
-    combine_judges,
-    pair_verdicts,
-    summarize_preferences,
-)
+from relaytune.evaluation.judging.preferences import summarize_preferences
 
 Better = Literal["first", "second", "tie"] | None
 

@@ -54,13 +54,22 @@ def test_anything_but_one_verdict_is_unscored_with_its_reason(completion: str, r
 
 @pytest.mark.parametrize(
     ("finish_reason", "reason"),
-    [("length", "cut off at max_tokens"), ("content_filter", "ended by content_filter"), ("", "ended by nothing")],
+    [("content_filter", "ended by content_filter"), ("", "ended by nothing")],
 )
-def test_a_completion_that_did_not_end_by_itself_is_unscored_even_with_a_verdict(
-    finish_reason: str, reason: str
-) -> None:
+def test_a_completion_that_was_stopped_is_unscored_even_with_a_verdict(finish_reason: str, reason: str) -> None:
     assert read_verdict("Verdict: maple\nIt", finish_reason, SIDES) == (None, reason)
     assert read_points("Points for maple: 2\nIt", finish_reason, "maple", 3) == (None, reason)
+
+
+def test_of_a_completion_that_was_cut_off_the_whole_lines_count() -> None:
+    assert read_verdict("Verdict: maple\nIt rambles on and", "length", SIDES) == ("first", "")
+    assert read_points("Points for maple: 2\nIt rambles on and", "length", "maple", 3) == (2.0, "")
+    # the last line may have gone on: `Points for maple: 1` was perhaps going to be 10
+    for cut in ("Verdict: maple", "Points for maple: 1", "maple", "It rambles\nVerdict: map"):
+        assert read_verdict(cut, "length", SIDES) == (None, "cut off at max_tokens")
+        assert read_points(cut, "length", "maple", 10) == (None, "cut off at max_tokens")
+    assert read_verdict("Verdict: maple\nVerdict: cedar\nIt", "length", SIDES)[0] is None
+    assert read_verdict("<think>Verdict: maple\nVerdict: maple\nand", "length", SIDES)[0] is None
 
 
 def test_the_reason_is_the_judges_own_words_with_the_places_for_the_names_and_not_too_long() -> None:

@@ -114,3 +114,12 @@ def test_the_order_of_claims_changes_no_verdict() -> None:
     there = check_answers(statements, sources(), [ExactVerifier(PASSAGES)])
     back = check_answers(statements[::-1], sources(), [ExactVerifier(PASSAGES)])
     assert there == back[::-1]
+
+
+def test_a_bare_yes_is_held_against_what_the_source_says_of_the_question() -> None:
+    passage = Passage(
+        "p", "a.md", "line 1", "Examinations", "Pocket calculators are not allowed in written examinations."
+    )
+    statement = Statement("1", "Can I use pocket calculators in written examinations?", "Yes, if you register them.")
+    result = check_answers([statement], Sources([passage], ""), [ExactVerifier([passage])])[0]
+    assert result.verdict == "false"

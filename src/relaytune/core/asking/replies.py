@@ -17,6 +17,8 @@ from relaytune.core.screen import Screen
 
 REFUSALS_BEFORE_STOPPING = 5  # when nothing else has come back: then it is not about single requests
 
+CUT_OFF = "cut off at max_tokens"
+
 Replies = dict[str, Completion | Refusal]  # request key → what came back
 
 
@@ -129,9 +131,17 @@ def _refuse_to_go_on(judge: JudgeChoice, spending: Spending, reply: Completion |
 def whole_text(completion: str, finish_reason: str) -> tuple[str, str]:
     """The completion without its thoughts, or why it cannot be read."""
     if finish_reason != "stop":
-        return "", "cut off at max_tokens" if finish_reason == "length" else f"ended by {finish_reason or 'nothing'}"
+        return "", CUT_OFF if finish_reason == "length" else f"ended by {finish_reason or 'nothing'}"
     _, thoughts_end, rest = completion.rpartition("</think>")
     text = rest if thoughts_end else completion
     if not thoughts_end and completion.lstrip().startswith("<think>"):
         return "", "thoughts without an end"
     return (text, "") if text.strip() else ("", "empty")
+
+
+def whole_lines(completion: str, finish_reason: str) -> tuple[str, str]:
+    """`whole_text`, but of a completion that was cut off the lines before the last one count."""
+    if finish_reason != "length":
+        return whole_text(completion, finish_reason)
+    lines, ended, _ = completion.rpartition("\n")
+    return whole_text(lines, "stop") if ended else ("", CUT_OFF)

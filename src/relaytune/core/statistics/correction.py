@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relaytune.core.statistics.clusters import cluster_totals
 from relaytune.core.statistics.means import studentized_limits
@@ -20,6 +20,7 @@ class CorrectedMean:
     interval: tuple[float, float] | None
     num_human: int
     judge_weight: float  # 0: the judge is not heard; 1: its labels count like the person's
+    cut_to: tuple[float, float] | None = None  # the range of outcomes, where estimate or interval left it
 
 
 def correct_by_human_labels(
@@ -27,6 +28,7 @@ def correct_by_human_labels(
     human: Sequence[float | None],
     clusters: Sequence[Hashable] | None = None,
     seed: int = 0,
+    bounds: tuple[float, float] | None = None,
 ) -> CorrectedMean | None:
     """The human mean outcome over all rows. None without human labels.
 
@@ -39,7 +41,7 @@ def correct_by_human_labels(
 
     The variance is that of the rows' influence, summed over clusters; the limits are those of the studentized bootstrap
     (see `mean_interval`) of the clusters with human labels. No interval with fewer than MIN_HUMAN_CLUSTERS of them,
-    or where the labels have next to no spread.
+    or where the labels have next to no spread. What leaves the `bounds` of outcomes is cut to them.
     """
     labelled = [(one, person) for one, person in zip(judge, human, strict=True) if person is not None]
     if not labelled:
@@ -71,4 +73,17 @@ def correct_by_human_labels(
         error = math.sqrt(correction * math.fsum(total**2 for total, _ in cluster_totals(influences, names)))
         if error > 0 and math.isfinite(above - below):
             interval = estimate - above * error, estimate - below * error
-    return CorrectedMean(estimate, interval, num_human, weight)
+    return _within(bounds, CorrectedMean(estimate, interval, num_human, weight))
+
+
+def _within(bounds: tuple[float, float] | None, found: CorrectedMean) -> CorrectedMean:
+    if bounds is None:
+        return found
+    lowest, highest = bounds
+
+    def cut(value: float) -> float:
+        return min(max(value, lowest), highest)
+
+    interval = found.interval and (cut(found.interval[0]), cut(found.interval[1]))
+    inside = replace(found, estimate=cut(found.estimate), interval=interval)
+    return found if inside == found else replace(inside, cut_to=bounds)

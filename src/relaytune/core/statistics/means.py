@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from relaytune.core.statistics.bounded import bounded_mean_interval
 from relaytune.core.statistics.clusters import cluster_totals
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ FEW_CLUSTERS = 100
 
 
 def mean_interval(
-    values: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0
+    values: Sequence[float],
+    clusters: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    bounds: tuple[float, float] | None = None,
 ) -> tuple[float, float] | None:
     """Studentized bootstrap over clusters (Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 12.5).
 
@@ -32,12 +36,15 @@ def mean_interval(
     Student's. The mean is a ratio of sums over clusters and its standard error the linearized one (Cochran 1977,
     Sampling Techniques, section 6.4).
 
-    None with fewer than MIN_CLUSTERS_FOR_MEAN clusters, or with fewer than MIN_DEPARTING that depart from the
-    commonest value: what the rare others look like is then not known.
+    Where fewer than MIN_DEPARTING clusters depart from the commonest value, what the rare others look like is not
+    known: there the interval is that of `bounded_mean_interval`, or None if no `bounds` of the values are given. None
+    too with fewer than MIN_CLUSTERS_FOR_MEAN clusters.
     """
     totals = cluster_totals(values, clusters)
-    if len(totals) < MIN_CLUSTERS_FOR_MEAN or _num_departing(totals) < MIN_DEPARTING:
+    if len(totals) < MIN_CLUSTERS_FOR_MEAN:
         return None
+    if _num_departing(totals) < MIN_DEPARTING:
+        return None if bounds is None else bounded_mean_interval(totals, bounds)
     mean, error = _mean_and_error(totals)
     below, above = studentized_limits(totals, seed)
     return mean - above * error, mean - below * error

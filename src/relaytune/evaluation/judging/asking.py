@@ -10,9 +10,9 @@ from pathlib import Path
 from relaytune.core.asking.calls import Refusal, Spending, request_key
 from relaytune.core.asking.replies import Replies, ask_all
 from relaytune.core.judging import JudgeChoice, Judging
+from relaytune.core.preferences import IDENTICAL
 from relaytune.core.records import Example, Judgement, Rating
 from relaytune.core.screen import Screen
-from relaytune.evaluation.judging.preferences import IDENTICAL
 from relaytune.evaluation.judging.prompting import PairPrompt, RatingPrompt, pair_prompt, rating_prompt
 from relaytune.evaluation.judging.verdicts import read_points, read_verdict
 

@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from relaytune.core.judging import HUMAN, Judging
+from relaytune.core.preferences import PairVerdict, combine_judges, pair_verdicts
 from relaytune.core.records import Example, Judgement, Rating, Score
 from relaytune.core.results import HumanCorrection, JudgingResult, PreferenceSummary, RaterAgreement
 from relaytune.core.sections import in_order
 from relaytune.core.statistics import correct_by_human_labels, measure_agreement
 from relaytune.evaluation.estimating import Clusters, Values
-from relaytune.evaluation.judging.preferences import (
-    PairVerdict,
-    combine_judges,
-    pair_verdicts,
-    summarize_preferences,
-)
+from relaytune.evaluation.judging.preferences import summarize_preferences
 from relaytune.evaluation.summary import Evidence, clusters_of
 
 Pair = tuple[str, str]  # contender, other
@@ -71,13 +67,13 @@ def conclude_judging(
         by_judge = {judge: _preferences(verdicts) for judge, verdicts in said.items()}
         about = f"preference, {contender} against {other}"
         agreements += _agreements(about, by_judge, clusters)
-        corrections += _corrections(about, contender, by_judge, clusters)
+        corrections += _corrections(about, contender, by_judge, clusters, (-1, 1))
     for criterion in judging.criteria:
         for contender in answers:
             points = _points(ratings, criterion, contender)
             about = f"{criterion} of {contender}"
             agreements += _agreements(about, points, clusters)
-            corrections += _corrections(about, contender, points, clusters)
+            corrections += _corrections(about, contender, points, clusters, (0, judging.scale))
     result = JudgingResult(
         tuple(summaries),
         tuple(agreements),
@@ -143,7 +139,11 @@ def _agreements(
 
 
 def _corrections(
-    about: str, contender: str, by_judge: Mapping[str, Mapping[str, float | None]], clusters: Clusters
+    about: str,
+    contender: str,
+    by_judge: Mapping[str, Mapping[str, float | None]],
+    clusters: Clusters,
+    bounds: tuple[float, float],
 ) -> list[HumanCorrection]:
     """What people would have said of all rows, by each judge; where several people labelled a row, their mean."""
     labels: dict[str, list[float]] = {}
@@ -161,7 +161,8 @@ def _corrections(
         mean = sum(scored.values()) / len(scored)
         # a row that the judge left unscored gets its mean, which cannot bias the result
         judged = [scored.get(id, mean) for id in values]
-        corrected = correct_by_human_labels(judged, [people.get(id) for id in values], [clusters[id] for id in values])
+        human, prompts = [people.get(id) for id in values], [clusters[id] for id in values]
+        corrected = correct_by_human_labels(judged, human, prompts, bounds=bounds)
         if corrected is not None:
             found.append(HumanCorrection(judge, about, contender, mean, corrected))
     return found

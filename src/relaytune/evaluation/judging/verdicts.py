@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from relaytune.core.asking.replies import whole_text
+from relaytune.core.asking.replies import CUT_OFF, whole_lines
 from relaytune.core.records import FinishReason
 from relaytune.evaluation.judging.prompting import Side
 
@@ -20,10 +20,10 @@ _DECORATION = " \t*_`\"'.#>"
 def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapping[str, Side]) -> Verdict:
     """The side that a completion prefers; `sides` says what each name in the prompt stands for.
 
-    It must hold lines `Verdict: NAME` that all give one name, or be a name alone. A completion that was cut off is
-    unscored: what it was going to say is not known.
+    It must hold lines `Verdict: NAME` that all give one name, or be a name alone. Of a completion that was cut off the
+    whole lines count: a judge that has given its verdict and then rambles on has given it.
     """
-    text, problem = whole_text(completion, finish_reason)
+    text, problem = whole_lines(completion, finish_reason)
     if problem:
         return None, problem
     alone = text.strip(_DECORATION + "\n").lower()
@@ -31,7 +31,7 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
         return sides[alone], ""
     given = _after_colon(r"verdict", text)
     if not given:
-        return None, "no verdict line"
+        return None, CUT_OFF if finish_reason == "length" else "no verdict line"
     unknown = [value for value in given if value not in sides]
     if unknown:
         return None, "the verdict is none of those allowed"
@@ -45,12 +45,12 @@ def read_verdict(completion: str, finish_reason: FinishReason | str, sides: Mapp
 
 def read_points(completion: str, finish_reason: FinishReason | str, name: str, scale: int) -> Points:
     """The points for the answer that was called `name`: a line `Points for NAME: 2`."""
-    text, problem = whole_text(completion, finish_reason)
+    text, problem = whole_lines(completion, finish_reason)
     if problem:
         return None, problem
     given = _after_colon(rf"points for {name}", text)
     if not given:
-        return None, "no line with points"
+        return None, CUT_OFF if finish_reason == "length" else "no line with points"
     if len(given) > 1:
         return None, "several different points"
     number = re.fullmatch(rf"(\d+)(?: ?/ ?{scale}| out of {scale})?", given[0])

@@ -27,7 +27,7 @@ DATE = re.compile(
     rf"|(?P<month6>{_MONTH}),? (?P<year6>{_YEAR})(?!\d)"
     rf"|(?P<month7>{_MONTH})(?!\w)"
     rf"|(?P<year8>{_YEAR})[/–-](?P<until8>\d\d(?:\d\d)?)(?!\d)"
-    rf"|(?P<year9>{_YEAR})(?![\d%]|[.,]\d|\s?(?:EUR|USD|GBP|euro|dollar|pound|€|\$|£|credit|point|student"
+    rf"|(?P<year9>{_YEAR})(?![\d%]|['’]?s\b|[.,]\d|\s?(?:EUR|USD|GBP|euro|dollar|pound|€|\$|£|credit|point|student"
     rf"|people|participant))"
     rf")",
 )

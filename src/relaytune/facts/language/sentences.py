@@ -14,7 +14,7 @@ _ABBREVIATION = re.compile(
     r"|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|M\.?Sc|B\.?Sc|M\.?Eng|B\.?Eng|M\.?Ed|Ph\.?D|LL\.?[MB])"
     r"|\b(?:[A-Za-z]\.)+[A-Za-z]|\b[A-Z]|\be\.g|\bi\.e|\betc)\.$"
 )
-_ALWAYS_WITHIN = re.compile(r"(?:\b(?:e\.g|i\.e|Dr|Prof|Mr|Mrs|Ms|Nos?|Nr|cf|vs|approx|ca)|\b[A-Z])\.$")
+_ALWAYS_WITHIN = re.compile(r"(?:\b(?:v|e\.g|i\.e|Dr|Prof|Mr|Mrs|Ms|Nos?|Nr|cf|vs|approx|ca)|\b[A-Z])\.$")
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[.!?]+(?=[A-Z][a-z])")
 _MARK = re.compile(r"\s*(?:#{1,6}|[-*•–+]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _RULE_ROW = re.compile(r"\s*\|?[\s:|+=-]*-[\s:|+=-]*\|?\s*")

@@ -296,7 +296,8 @@ _NAMED_SCORE = re.compile(
 )
 _NOT_A_TEST = re.compile(r"(?:ECTS|CEFR|USA|PDF|EU|UTC|CET|GMT|PIN|MSc|BSc|MBA|LLM|PhD)")
 _PLAIN = re.compile(
-    rf"{BETWEEN}(?<![\w.,/-])(?P<low>{NUMBER})(?:{RANGE_WORD}(?P<high>{NUMBER}))?(?![\w/-]|[.,]\d)", re.IGNORECASE
+    rf"{BETWEEN}(?<![\w.,/-])(?P<low>{NUMBER})(?:{RANGE_WORD}(?P<high>{NUMBER}))?(?![\w/-]|['’]s\b|[.,]\d)",
+    re.IGNORECASE,
 )
 _TIMES = re.compile(r"\b(?P<word>once|twice|thrice)\b", re.IGNORECASE)
 _POINTS = frozenset(stem(word) for word in ("points", "overall", "band", "score", "mark", "total"))

@@ -55,6 +55,7 @@ class EntailmentVerifier:
         choice = BaseModelChoice(name=name, sha256=None)
         folder = find_model(choice, tell)
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         quiet_transformers()
@@ -63,7 +64,7 @@ class EntailmentVerifier:
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 folder.path, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"facts.entailment: {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
         columns = _columns(name, model.config.id2label)
         if report["missing_keys"]:

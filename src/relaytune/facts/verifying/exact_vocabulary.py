@@ -26,12 +26,14 @@ class Vocabulary:
         self._subjects: set[frozenset[str]] = set()
         self._denials: list[Line] = []
         of_sort: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
+        common_nouns = {"=programme"}
         num_lines = 0
         for line in lines:
             num_lines += 1
             frequencies.update(line.stems)
             for word in line.stems:
                 self._lines_with[word].append(line)
+            common_nouns.update(stem(word) for word in plain_words(line.text) if word.islower())
             if denies_existence(line.text):
                 self._denials.append(line)
                 continue  # what is only said not to exist is not known
@@ -44,8 +46,8 @@ class Vocabulary:
                     self._names_with[word].add(name.stems)
                 if len(name.stems) > 1:
                     of_sort[sort_of(name, line.text)].add(name.stems)
-        # what the sources know several of: scholarships, offices, programmes
-        self._sorts = {sort for sort, named in of_sort.items() if len(named) > 1}
+        # what the sources know several of and call by a common noun: scholarships, offices, programmes
+        self._sorts = {sort for sort, named in of_sort.items() if len(named) > 1 and sort in common_nouns}
         self._rarity = {word: math.log(1 + num_lines / count) for word, count in frequencies.items()}
         self._rarity_unseen = UNSEEN * math.log(1 + num_lines)
 

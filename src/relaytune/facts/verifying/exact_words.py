@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from relaytune.core.claims import Claim, ClaimVerdict
@@ -12,7 +13,9 @@ from relaytune.facts.language.polarity import (
     clauses,
     denies,
     is_fragment,
+    says_yes,
 )
+from relaytune.facts.language.sentences import asks_whether, sentences
 from relaytune.facts.language.values import agree, comparable, values
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.verifying.exact_lines import Line, claim_facts
@@ -20,21 +23,34 @@ from relaytune.facts.verifying.exact_subjects import HALF_THE_WORDS, SAME_WORDS,
 from relaytune.facts.verifying.exact_values import word_weights
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
+_ASKS_LEAVE = re.compile(r"\W*(?:can|may|could)\b", re.IGNORECASE)
+
 
 def verdict_of_words(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) -> ClaimVerdict | None:
     """Support where lines say every clause of the claim, contradiction where one says the opposite of a clause."""
     if fragment := _of_fragment(claim, lines, vocabulary):
         return fragment
     supported: list[ClaimVerdict | None] = []
-    for clause in clauses(claim.text):
+    for clause in (*_answered(claim), *clauses(claim.text)):
         if len(affirmed_stems(clause)) < 2:
             continue
         said = [_of_clauses(claim, clause, line, other, vocabulary) for line in lines for other in clauses(line.text)]
         for one in said:
             if one and one.support == "contradicted":
                 return one
-        supported.append(next((one for one in said if one), None))
+        if clause in claim.text:
+            supported.append(next((one for one in said if one), None))
     return supported[0] if supported and all(supported) else None
+
+
+def _answered(claim: Claim) -> list[str]:
+    """What "yes" or "no" says: the question, affirmed or denied."""
+    if claim.part == "question" or not asks_whether(claim.context):
+        return []
+    question = next(span.of(claim.context) for span in sentences(claim.context) if asks_whether(span.of(claim.context)))
+    if says_yes(claim.text):
+        return [f"allowed: {question}" if _ASKS_LEAVE.match(question) else question]
+    return []
 
 
 def quotes_all_values(given: ClaimVerdict, claim: Claim) -> bool:
