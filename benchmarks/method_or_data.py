@@ -76,7 +76,7 @@ class Case:
     def run(self) -> AdvisorRun:
         rate = (f"training.learning_rate={self.harmful_rate}",) if self.name == "method" else ()
         base = (f"base_model.name={self.base}", "base_model.sha256=null")
-        settings = (*AUDITED, *NO_MORE_THAN_NEEDED, *base, *self.overrides, *rate)
+        settings = (*AUDITED, *NO_MORE_THAN_NEEDED, *self.overrides, *base, *rate)
         name = f"method-{self.harmful_rate:g}" if self.name == "method" else self.name
         return AdvisorRun(f"{name}-{self.seed}", TRAINED_ON[self.name], self.seed, self.runs, settings)
 
