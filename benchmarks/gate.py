@@ -155,9 +155,10 @@ def values(run: AdvisorRun, truth: KnownTruth, reading: str, group: str) -> tupl
 
 def share(found_values: Sequence[float], topics: Sequence[str]) -> str:
     """A share with its 95% interval, rows of one topic being one cluster."""
-    low, high = share_interval(found_values, topics) or (0.0, 1.0)
+    low, high = share_interval(found_values, topics) or (None, None)
     count, total = sum(found_values), len(found_values)
-    return f"{count:.0f}/{total} ({100 * count / total:.0f}%, {100 * low:.0f}-{100 * high:.0f}%)"
+    interval = "too few for an interval" if low is None or high is None else f"{100 * low:.0f}-{100 * high:.0f}%"
+    return f"{count:.0f}/{total} ({100 * count / total:.0f}%, {interval})"
 
 
 def changed(keep: AdvisorRun, drop: AdvisorRun, truth: KnownTruth) -> list[dict[str, Any]]:

@@ -118,7 +118,7 @@ def test_a_base_that_errs_nearly_always_leaves_no_room_and_the_conclusion_says_s
     assert not found.wrong.can_show_worse
     assert "where the rows are wrong base errs in 57 of 60" in found.conclusion
     assert "that it is not seen proves nothing" in found.conclusion
-    assert "As an indication only, since the questions differ: tuned errs +33 points" in found.conclusion
+    assert "as an indication only, since the questions differ: tuned errs +33 points" in found.conclusion
 
 
 def test_prompts_whose_place_rests_on_the_same_rows_are_one_case() -> None:

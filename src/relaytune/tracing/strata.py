@@ -260,10 +260,10 @@ def _without_room(
     where = " and ".join(
         f"where the rows are {one.name} base errs in {one.base.right} of {one.base.scored}" for one in full
     )
-    said = f". {where}: there, tuned can hardly be seen to do worse, and that it is not seen proves nothing"
+    said = f"; {where}: there, tuned can hardly be seen to do worse, and that it is not seen proves nothing"
     if tuned_contrast[0] is not None:
         said += (
-            f". As an indication only, since the questions differ: tuned errs {_with_interval(tuned_contrast)} more "
+            f"; as an indication only, since the questions differ: tuned errs {_with_interval(tuned_contrast)} more "
             "where the rows are wrong than where they are right"
         )
     return said
