@@ -3,8 +3,8 @@
     python benchmarks/power.py [--repetitions 2000]
 
 n counts prompts. The theory is `sign_test_power`, summed exactly. Where a prompt stands one to four times in the
-data its rows are alike or copies, as in interval_coverage.py. A difference is found when p is at most 0.05; that may happen in
-at most 5% where there is none.
+data its rows are alike or copies, as in interval_coverage.py. A difference is found when p is at most 0.05; that may
+happen in at most 5% where there is none.
 """
 
 from __future__ import annotations
