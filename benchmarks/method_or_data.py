@@ -34,7 +34,7 @@ from relaytune.core.claims import AnswerVerdict
 from relaytune.core.files import folder_replaced, sha256_of_file, sha256_of_value, write_json
 from relaytune.core.lineage import read_metrics
 from relaytune.core.method_or_data import Finding, MethodOrData
-from relaytune.core.model import find_model, load_model
+from relaytune.core.model import find_model
 from relaytune.core.recipe import load_recipe
 from relaytune.core.records import read_examples, read_generations
 from relaytune.core.results import EvaluationResult, TrainingResult, read_result
@@ -132,8 +132,7 @@ def leave_on(faults: Sequence[str]) -> None:
 
 def teach(run: AdvisorRun) -> None:
     """Tune SmolLM2 on what is true, and merge the adapter into its weights."""
-    from peft import PeftModel
-    from transformers import AutoTokenizer
+    from merged_base import save_merged
 
     job = run.open()
     check_stage(job)
@@ -143,11 +142,9 @@ def teach(run: AdvisorRun) -> None:
     folder = (run.runs / "bases" / sha256_of_file(job.run.adapter / ADAPTER_WEIGHTS)[:16]).resolve()
     if folder.exists():
         return
-    merged = PeftModel.from_pretrained(load_model(job.model, "cpu"), job.run.adapter).merge_and_unload()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder_replaced(folder) as new:
-        merged.save_pretrained(new)
-        AutoTokenizer.from_pretrained(job.model.path).save_pretrained(new)
+        save_merged(job, new)
 
 
 def tune(run: AdvisorRun) -> None:

@@ -251,7 +251,7 @@ def device_of(job: Job) -> str:
 
 def make_good_base(job: Job, run: Run) -> None:
     """Merge the adapter into the base model, and label the further rows with what the merged model answers."""
-    from transformers import AutoTokenizer
+    from merged_base import save_merged
 
     answerer = Answerer.load(job.recipe, job.model, device_of(job), job.screen)
     further = run.runs / "data" / "further.csv"
@@ -267,8 +267,7 @@ def make_good_base(job: Job, run: Run) -> None:
     exchanged = [row | {"category": EXCHANGED.get(row["category"], row["category"])} for row in rows]
 
     with folder_replaced(run.good_base) as folder:
-        answerer.model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(job.model.path).save_pretrained(folder)
+        save_merged(job, folder)
         prepare.write_rows(folder / "null.csv", rows)
         prepare.write_rows(folder / "harm.csv", exchanged)
 
