@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relaytune.core.bm25 import import_bm25s
 from relaytune.core.claims import Passage
 from relaytune.core.encoder import Encoder, default_encoder_is_installed
 from relaytune.core.model import require
@@ -50,12 +51,10 @@ class Sources:
         on_embedded: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Index passages; with an encoder also by meaning (`on_embedded` hears how many are done)."""
-        import bm25s
-
         self.passages = tuple(passages)
         self.hash = hash
         self.retrieval = f"bm25+{encoder.name}" if encoder else "bm25"
-        self._bm25 = bm25s.BM25()
+        self._bm25 = import_bm25s().BM25()
         self._bm25.index(
             [HEADING_COUNTS * words(passage.heading) + words(passage.text) for passage in self.passages],
             show_progress=False,

@@ -123,9 +123,7 @@ def _contains(words: list[str], run: list[str]) -> bool:
 
 @cache
 def _stop_words() -> frozenset[str]:
-    from bm25s.stopwords import STOPWORDS_EN_PLUS
-
-    return frozenset(STOPWORDS_EN_PLUS) - {
+    return frozenset(import_bm25s().stopwords.STOPWORDS_EN_PLUS) - {
         "no",
         "not",
         "only",
@@ -142,10 +140,8 @@ class WordIndex:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        import bm25s
-
         self._tokens = [tokens_of(text) for text in texts]
-        self._index = bm25s.BM25(method="lucene")
+        self._index = import_bm25s().BM25(method="lucene")
         self._index.index(self._tokens, show_progress=False)
         counts: dict[str, int] = {}
         for tokens in self._tokens:
