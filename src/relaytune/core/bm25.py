@@ -9,8 +9,8 @@ from typing import Any
 def import_bm25s() -> Any:
     """The module bm25s, which finds no jax.
 
-    With jax it takes the best k a little faster, and for that begins jax on any GPU that is there: by jax's default three
-    quarters of the GPU's memory, which the training needs. Kaggle and Colab come with jax.
+    With jax it takes the best k a little faster, and for that begins jax on any GPU that is there, which by default
+    takes three quarters of the GPU's memory from the training. Kaggle and Colab come with jax.
     """
     kept = sys.modules.get("jax")
     sys.modules["jax"] = None  # type: ignore[assignment]  # an import of it fails as if it were not installed

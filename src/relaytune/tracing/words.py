@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from relaytune.core.bm25 import import_bm25s
+
 WRONG_WEIGHT = 5  # how often a word of the wrong part counts in the query, other words counting once
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)*")
