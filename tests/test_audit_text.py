@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from audited_rows import audited, contradicted_row, write_audit
 from finished_run import HOSTILE, build_run, recipe_values, write_recipe_values
-from relaytune.audit_text import audit_text
+from relaytune.audit_text import audit_text, contradicted
 from relaytune.core.audit import AuditResult
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.results import EvaluationResult, Verdict, read_result
@@ -106,5 +107,14 @@ def test_false_premises_stand_apart_and_the_next_steps_are_named(run: RunFolder)
     false, premises = text.split("On a false premise:")
     assert "claim: It costs 795 EUR." in false
     assert "premise: Who pays?" in premises
+    assert "No gate is set (max_error_rate), and false rows are kept (on_contradiction: keep)." in premises
     assert "on_contradiction: drop" in premises
     assert "`relaytune audit recipe.yaml --to-label labels.csv`" in premises
+
+
+def test_a_false_premise_that_the_answer_repeats_is_one_wrong_claim() -> None:
+    repeated = contradicted_row(1, "The Faculty of Law has a dean.", "There is no faculty of law.")
+    asked = contradicted_row(1, "Who is the dean of the Faculty of Law?", "There is no faculty of law.", premise=True)
+    both = replace(asked.checked, claims=(*repeated.checked.claims, *asked.checked.claims))
+    assert contradicted(replace(asked, checked=both)) == list(repeated.checked.claims)
+    assert contradicted(asked) == list(asked.checked.claims)

@@ -78,6 +78,8 @@ def _free_text(sections: Mapping[str, Any]) -> EvaluationResult:
 def test_overlap_alone_is_called_closeness_and_not_quality() -> None:
     assert _of(_free_text({}), "only the overlap with references was measured")
     assert _of(_free_text({"judging": JUDGING}), "only the overlap") == []
+    data = {"train": "train.jsonl", "held_out": "held_out.jsonl", "facts": {"sources": "handbook"}}
+    assert _of(_free_text({"data": data}), "only the overlap") == []
     assert _of(_two(40), "only the overlap") == []
 
 

@@ -51,7 +51,9 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
 def gate_line(facts: Facts, gate: GateResult) -> str:
     """Whether the gate lets pass, and what it did."""
     if facts.max_error_rate is None and facts.on_contradiction == "keep":
-        return f"No gate is set (max_error_rate, on_contradiction); {gate_sentence(facts, gate)}."
+        out = _counted(gate.num_out_otherwise, "row")
+        taken = f"; {out} taken out otherwise" if gate.num_out_otherwise else ""
+        return f"No gate is set (max_error_rate), and false rows are kept (on_contradiction: keep){taken}."
     limit = "no limit is set" if facts.max_error_rate is None else f"limit {100 * facts.max_error_rate:.3g}%"
     return f"Gate {'passed' if gate.passed else 'refuses'} ({limit}): {gate_sentence(facts, gate)}."
 
@@ -135,8 +137,12 @@ def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
 
 
 def contradicted(answer: AuditedAnswer) -> list[CheckedClaim]:
-    """The claims that are wrong; of a false premise that no source knows, those of the question."""
+    """The claims that are wrong; those of the question only where the answer's show nothing.
+
+    An answer that builds on a false premise mostly repeats it, against the same words of the source.
+    """
     found = [claim for claim in answer.checked.claims if claim.support == "contradicted"]
+    found = [claim for claim in found if claim.claim.part == "answer"] or found
     if found or not answer.checked.false_premise:
         return found
     return [claim for claim in answer.checked.claims if claim.claim.part == "question" and claim.support != "supported"]

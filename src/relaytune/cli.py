@@ -164,9 +164,10 @@ def audit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Hold a sample of the training answers against sources; exit 1 if the gate refuses them.
+    """Hold a sample of the training answers against sources.
 
-    Each answer is split into claims, each claim is held against the best passages. The rates come with intervals.
+    Each answer is split into claims, each claim is held against the best passages. The rates come with intervals. Exit
+    1 if the gate refuses the data.
     """
     from relaytune.core.results import as_dict
     from relaytune.pipeline import audit_stage, audited_text, check_stage, write_rows_to_label
@@ -174,9 +175,10 @@ def audit(
     job = _job(recipe, runs, set_, as_json)
     check_stage(job)
     result = audit_stage(job)
-    if to_label:
-        job.screen.say(f"{write_rows_to_label(job, to_label)} rows to label: {to_label}")
+    num_to_label = write_rows_to_label(job, to_label) if to_label else 0
     _print(as_json, as_dict(result), lambda: audited_text(job, result))
+    if to_label:
+        job.screen.say(f"{num_to_label} rows to label: {to_label}")
     if not result.gate.passed:
         raise typer.Exit(1)
 
@@ -230,7 +232,7 @@ def evaluate(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Let the contenders of a recipe answer the held-out rows; or compare files of answers.
+    """Answer the held-out rows; or compare files of answers.
 
     With a recipe: every contender that there is so far; the answers are scored. With files (.jsonl, .json, .csv) that
     any tool made: no run, no model and no torch are needed; exit 1 on a discard.
@@ -298,9 +300,10 @@ def _evaluate_run(recipe: Path, runs: Path, set_: list[str] | None, as_json: boo
 
 @app.command()
 def judge(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_json: Json = False) -> None:
-    """Let the recipe's judges compare the answers, blind and in both orders.
+    """Let the recipe's judges compare the answers.
 
-    Only answers that are there are judged; what a judge has said is not asked again.
+    Blind, and each pair in both orders. Only answers that are there are judged; what a judge has said is not asked
+    again.
     """
     from relaytune.core.results import as_dict
     from relaytune.pipeline import judge_and_score
@@ -335,7 +338,7 @@ def trace(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """From wrong answers to the training rows behind them.
+    """Find the training rows behind wrong answers.
 
     By words, by meaning and by the adapter's gradients, each with its reasons; `--quarantine taught` takes out the rows
     that are marked as having taught a wrong answer.

@@ -56,7 +56,7 @@ def _cut_off_or_unscored(result: ContenderResult) -> Iterator[str]:
 
 def _only_closeness(evaluation: EvaluationResult) -> Iterator[str]:
     groups = {metric.group for metric in evaluation.metrics.values()}
-    if "overlap" in groups and not groups & {"judgement", "judge"}:
+    if "overlap" in groups and not groups & {"judgement", "judge", "facts"}:
         yield "only the overlap with references was measured: it tells how close answers are to these, not how good"
 
 

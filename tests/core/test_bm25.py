@@ -20,3 +20,13 @@ def test_the_search_by_words_does_not_begin_jax_which_would_take_the_gpus_memory
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "1", done.stderr
     assert "jax was begun" in done.stderr  # for others it is there as before
+
+
+def test_the_search_by_words_says_nothing_where_another_package_has_set_logging_up() -> None:
+    program = (
+        "import logging; logging.basicConfig()\n"
+        "from relaytune.core.bm25 import import_bm25s\n"
+        "import_bm25s().BM25().index([['fee'], ['date']], show_progress=False)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

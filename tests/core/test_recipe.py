@@ -199,6 +199,14 @@ def test_a_wrong_value_is_one_problem_that_shows_it(
     assert problem.endswith(f"(found {value!r})")
 
 
+@pytest.mark.parametrize("sample", ["some", 0, 1.5, True])
+def test_a_wrong_size_of_the_audits_sample_is_one_problem(recipe_values: dict[str, Any], sample: Any) -> None:
+    recipe_values["data"]["facts"] = {"sources": "handbook", "sample": sample}
+    assert _problems(recipe_values) == (
+        f"data.facts.sample: should be a whole number from 1 on, or all (found {sample!r})",
+    )
+
+
 def test_keys_in_the_address_of_a_store_are_refused_and_not_repeated(recipe_values: dict[str, Any]) -> None:
     _set(recipe_values, "session.store", "s3://AKIA:secret@bucket/runs")
     assert _problems(recipe_values) == (

@@ -121,6 +121,28 @@ def test_the_audit_finds_the_wrong_fees_and_cites_the_handbook(opened: Callable[
     assert all(line["source"].startswith("train.jsonl:") for line in lines)
 
 
+def _printed(job: Job, command: str) -> str:
+    where = [str(job.recipe_path), "--runs", str(job.run.path.parent)]
+    return " ".join(CliRunner().invoke(app, [command, *where]).output.split())
+
+
+def test_the_discard_that_sources_add_to_the_rule_is_said_unless_the_rule_speaks_of_facts(
+    opened: Callable[..., Job],
+) -> None:
+    job = opened({})
+    assert "the rule also discards when base beats tuned on factual_errors" in _printed(job, "check")
+    values = yaml.safe_load(job.recipe_path.read_text(encoding="utf-8"))
+    values["decision"]["never_when"] = ["factual_errors rises"]
+    job.recipe_path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert "factual_errors" not in _printed(job, "check")
+
+
+def test_an_audit_checks_the_rows_again_only_where_it_takes_some_out(opened: Callable[..., Job]) -> None:
+    for handling, times in (("keep", 1), ("drop", 2)):
+        said = _printed(opened({"on_contradiction": handling}), "audit")
+        assert said.count("check (") + said.count("check: ") == times, said
+
+
 def test_the_command_prints_json_and_leaves_with_1_where_the_gate_refuses(
     opened: Callable[..., Job], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -20,4 +21,6 @@ def import_bm25s() -> Any:
         del sys.modules["jax"]
         if kept is not None:
             sys.modules["jax"] = kept
+    # it asks for debug messages, which any package that sets logging up would then show
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     return bm25s

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from relaytune.core.judging import JudgeChoice
 from relaytune.core.section import Section
@@ -35,8 +35,10 @@ class Facts(Section):
         "keep", description="audited rows that the sources contradict: train on them, leave them out, or stop"
     )
 
-    @model_validator(mode="after")
-    def _sample_positive(self) -> Self:
-        if isinstance(self.sample, int) and self.sample < 1:
-            raise ValueError("sample: at least 1, or `all`")
-        return self
+    @field_validator("sample", mode="before")
+    @classmethod
+    def _number_or_all(cls, value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if value is None or value == "all" or is_number:
+            return value
+        raise ValueError("should be a whole number from 1 on, or all")

@@ -59,7 +59,7 @@ def _search(
     texts = [f"{claim.text} {claim.context}" for claim in claims]
     own_questions = [questions[claim.statement_id] for claim in claims]
     wanted = list(dict.fromkeys([*texts, *own_questions]))
-    with screen.bar("searching", len(wanted)) as bar:
+    with screen.bar("Find passages", len(wanted)) as bar:
         found = dict(zip(wanted, sources.search_all(wanted, k, bar.update), strict=True))
     joined = []
     for text, question in zip(texts, own_questions, strict=True):
@@ -79,7 +79,7 @@ def _ask(
     given: list[list[ClaimVerdict]] = [[] for _ in claims]
     for verifier in verifiers:
         open_claims = [at for at in range(len(claims)) if ask_all or not any(map(_decides, given[at]))]
-        with screen.bar(verifier.name, len(open_claims)) as bar:
+        with screen.bar(f"Check claims: {verifier.name}", len(open_claims)) as bar:
             for begin in range(0, len(open_claims), AT_ONCE):
                 portion = open_claims[begin : begin + AT_ONCE]
                 said = verifier.verify([claims[at] for at in portion], [passages[at] for at in portion])

@@ -37,7 +37,7 @@ def write_labels_to_fill(path: Path, answers: Sequence[AuditedAnswer]) -> None:
                     "source": answer.source,
                     "question": _cell(answer.statement.question),
                     "answer": _cell(answer.statement.answer),
-                    "claims": "\n".join(f"• {found.claim.text}" for found in answer.checked.claims),
+                    "claims": "\n".join(f"• {_part(found)}{found.claim.text}" for found in answer.checked.claims),
                     "passages": _cell("\n".join(_quotations(answer.checked.claims))),
                     "label": given.label if given else "",
                     "labeller": given.labeller if given else "",
@@ -46,6 +46,10 @@ def write_labels_to_fill(path: Path, answers: Sequence[AuditedAnswer]) -> None:
                 }
             )
     write_text(path, text.getvalue())
+
+
+def _part(found: CheckedClaim) -> str:
+    return "taken for granted in the question: " if found.claim.part == "question" else ""
 
 
 def _cell(text: str) -> str:

@@ -76,7 +76,7 @@ def hash_documents(folder: Path) -> str:
 def _list(folder: Path) -> _Listing:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder}: {what}. data.facts.sources is a folder of documents ({', '.join(FORMATS)}).")
+        raise DataError(f"{folder}: {what}. facts.sources is a folder of documents ({', '.join(FORMATS)}).")
     documents: list[Path] = []
     links: list[Path] = []
     others: list[Path] = []

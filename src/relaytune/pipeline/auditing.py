@@ -38,6 +38,7 @@ def check_and_audit(job: Job) -> list[Finding]:
     findings = check_stage(job)
     if job.recipe.data.facts is not None:
         result = _audited_elsewhere(job) or audit_stage(job)
+        job.screen.say(f"{rate_sentence(result)}.")
         job.screen.say(gate_line(job.recipe.data.facts, result.gate))
         refuse_at_gate(job, result)
     return findings
@@ -59,8 +60,8 @@ def audit_stage(job: Job) -> AuditResult:
     job.make(job.stage("audit", made_from), lambda: _audit(job))
     result = read_result(job.run.audit_result, AuditResult)
     dropped = set(result.gate.dropped)
-    settle_drops(job, {one.id: reason_of(one) for one in read_catalog(job.run.audit) if one.id in dropped})
-    check_stage(job)
+    if settle_drops(job, {one.id: reason_of(one) for one in read_catalog(job.run.audit) if one.id in dropped}):
+        check_stage(job)
     return result
 
 
@@ -74,7 +75,7 @@ def _audited_elsewhere(job: Job) -> AuditResult | None:
     if changed_inputs(job, {name: recorded.get(name, "") for name in same}):
         return None
     result = read_result(job.run.audit_result, AuditResult)
-    job.screen.say(f"The sources are not here; the audit that came with the run counts. {rate_sentence(result)}.")
+    job.screen.say("The sources are not here; the audit that came with the run counts.")
     return result
 
 
@@ -95,8 +96,8 @@ def refuse_at_gate(job: Job, result: AuditResult) -> None:
 def _facts(job: Job) -> Facts:
     if job.recipe.data.facts is None:
         raise RunError(
-            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. data: {{facts: {{sources: "
-            "handbook}}}}"
+            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. "
+            "data: {facts: {sources: handbook}}"
         )
     return job.recipe.data.facts
 
@@ -144,7 +145,6 @@ def _audit(job: Job) -> Sequence[Path]:
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
-    job.screen.say(f"{rate_sentence(result)}.")
     return [run.audit, run.audit_result]
 
 

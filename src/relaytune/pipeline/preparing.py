@@ -44,9 +44,9 @@ def check_stage(job: Job) -> list[Finding]:
         lambda: _check(job, load_template(job.model) if with_model else None),
     )
     if job.recipe.data.facts is not None:
-        said = "; ".join(clause.text for clause in job.recipe.decision.clauses if FACTUAL_ERRORS in clause.metrics)
-        added = f"a rule that says nothing of them discards when {guard_sentence()}"
-        job.screen.say(f"The rule on facts: {said} ({added})")
+        on_facts = [clause.text for clause in job.recipe.decision.clauses if FACTUAL_ERRORS in clause.metrics]
+        if on_facts == [guard_sentence()]:
+            job.screen.say(f"As data.facts names sources, the rule also discards when {guard_sentence()}.")
     return [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
 
 

@@ -19,8 +19,11 @@ def undo_drops(job: Job) -> None:
         settle_drops(job, {})
 
 
-def settle_drops(job: Job, dropped: Mapping[str, str]) -> None:
-    """Let the audit's entries be these: id → reason. A row that is there for another cause is left as it is."""
+def settle_drops(job: Job, dropped: Mapping[str, str]) -> bool:
+    """Let the audit's entries be these: id → reason. A row that is there for another cause is left as it is.
+
+    Returns whether anything changed, so that the rows must be frozen anew.
+    """
     before = read_quarantine(job.run.quarantine)
     after = {id: row for id, row in before.items() if row.by != "audit"}
     for id, reason in dropped.items():
@@ -28,7 +31,7 @@ def settle_drops(job: Job, dropped: Mapping[str, str]) -> None:
             same = id in before and before[id].reason == reason
             after[id] = before[id] if same else QuarantinedRow(id, "audit", reason, now())
     if after == before:
-        return
+        return False
     write_quarantine(job.run.quarantine, after.values())
     if back := sorted(before.keys() - after.keys()):
         rows = (
@@ -37,3 +40,4 @@ def settle_drops(job: Job, dropped: Mapping[str, str]) -> None:
             else f"{len(back)} rows that the audit had dropped are"
         )
         job.screen.say(f"{rows} back.")
+    return True
