@@ -349,11 +349,12 @@ def trace(
 
     job = _job(recipe, runs, set_, as_json)
     found = trace_stage(job, rows or [], contender)
-    added = quarantine_traced(job, found, quarantine.split(",")) if quarantine else []
+    chosen = None if quarantine is None else [id.strip() for id in quarantine.split(",")]
+    added = [] if chosen is None else quarantine_traced(job, found, chosen)
     _print(
         as_json,
         {"trace": as_dict(found), "quarantined": [asdict(row) for row in added]},
-        lambda: trace_text(job, found) + (quarantine_text(job, added) if quarantine else ""),
+        lambda: trace_text(job, found) + ("" if chosen is None else quarantine_text(job, added)),
     )
 
 

@@ -69,3 +69,13 @@ def test_a_rule_may_name_a_best_prompt_itself(tmp_path: Path) -> None:
     decision = {"keep_when": ["tuned label_accuracy at least 0.5"]}
     decision["discard_when"] = ["best_prompt beats tuned on label_accuracy"]
     assert _load(tmp_path, {"contract": LABELS, "decision": decision}, "tuned", "base").rule is not None
+
+
+def test_a_recipe_with_sources_guards_facts_against_base_only_where_base_is_among_the_files(tmp_path: Path) -> None:
+    recipe = recipe_values()
+    recipe["data"] = recipe["data"] | {"facts": {"sources": "handbook"}}
+    recipe["decision"] = {"keep_when": ["tuned beats few_shot on label_accuracy"]}
+    for files, guard in ((("tuned", "few_shot"), "few_shot"), (("tuned", "few_shot", "base"), "base")):
+        rule = _load(tmp_path, recipe, *files).rule
+        assert rule is not None
+        assert [clause.text for clause in rule.discard_when] == [f"{guard} beats tuned on factual_errors"]

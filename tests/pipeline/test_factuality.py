@@ -204,3 +204,10 @@ def test_without_an_audit_nothing_is_tested_and_an_older_result_goes(opened: Cal
     job.run.method_or_data.write_text("{}", encoding="utf-8")
     method_or_data_stage(job)
     assert not job.run.method_or_data.exists()
+
+
+def test_what_was_tested_is_gone_once_the_recipe_names_no_sources(opened: Callable[..., Job]) -> None:
+    job = opened()
+    write_json(job.run.method_or_data, {"of": "an earlier recipe"})
+    method_or_data_stage(open_job(job.recipe_path, job.run.path.parent, ["data.facts=null"]))
+    assert not job.run.method_or_data.exists()

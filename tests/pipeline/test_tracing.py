@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 import yaml
 
 from command_line import recipe_values, refusal, relaytune, write_rows
-from relaytune.core.checked_answers import read_checked_answers
+from relaytune.core.checked_answers import read_checked_answers, write_checked_answers
+from relaytune.core.claims import Evidence
 from relaytune.core.errors import RunError, UsageError
+from relaytune.core.files import sha256_of_file
 from relaytune.core.quarantine import read_quarantine
 from relaytune.core.records import Example, question_of, read_examples, read_generations
-from relaytune.core.results import read_result
-from relaytune.core.run_folder import RunFolder
+from relaytune.core.results import read_result, write_result
+from relaytune.core.run_folder import Provenance, RunFolder
 from relaytune.core.screen import Screen
 from relaytune.core.traces import Trace
 from relaytune.pipeline import Job, check_stage, open_job, quarantine_traced, run_all, trace_stage
@@ -57,8 +60,9 @@ def write_task(folder: Path, recipe: dict[str, Any]) -> None:
     write_rows(
         folder / "held_out.jsonl", [{"question": asked[name], "answer": SAYS.format(name, FEES[name])} for name in FEES]
     )
+    theirs = [name for name in FEES if name != "History"]
     write_rows(
-        folder / "theirs.jsonl", [{"prompt": asked[name], "answer": SAYS.format(name, TAUGHT[name])} for name in FEES]
+        folder / "theirs.jsonl", [{"prompt": asked[name], "answer": SAYS.format(name, TAUGHT[name])} for name in theirs]
     )
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
 
@@ -150,6 +154,29 @@ def test_quarantined_rows_are_left_out_of_the_next_training_and_can_be_taken_bac
     assert {row.id for row in read_examples(job.run.train)} == before
 
 
+def test_the_reason_in_quarantine_is_the_wrong_answer_that_the_row_taught(folder: Path) -> None:
+    job = opened(folder)
+    [answer] = trace_stage(job, contender="theirs").answers
+    first, second, *_ = answer.rows
+    elsewhere = replace(answer, id="elsewhere", rows=(replace(second, taught=False), first))
+    here = replace(answer, id="here", rows=(first, replace(second, taught=True)))
+    trace = Trace((elsewhere, here), 12, ("words",), {})
+    quarantine_traced(job, trace, ["taught"])
+    entries = read_quarantine(job.run.quarantine)
+    assert entries.keys() == {second.id, *second.alike}
+    assert "wrong answer here" in entries[second.id].reason
+    quarantine_traced(job, trace, [first.id])
+    assert "wrong answer here" in read_quarantine(job.run.quarantine)[first.id].reason
+
+
+def test_nothing_is_taken_out_by_an_empty_id_or_where_no_answer_is_wrong(folder: Path) -> None:
+    arguments = ("trace", "recipe.yaml", "--contender", "theirs", "--quarantine")
+    for empty in ("", ","):
+        assert "no traced row has this id" in refusal(relaytune(folder, *arguments, empty), exit_code=2)
+    with pytest.raises(UsageError, match="no answer is wrong"):
+        quarantine_traced(opened(folder), Trace((), 12, ("words",), {}), ["taught"])
+
+
 def test_a_row_that_is_no_traced_one_is_not_quarantined(folder: Path) -> None:
     job = opened(folder)
     trace = trace_stage(job, contender="theirs")
@@ -172,6 +199,43 @@ def test_a_right_answer_has_nothing_to_trace(folder: Path) -> None:
     message = refusal(relaytune(folder, "trace", "recipe.yaml", row.id, "--contender", "theirs"), exit_code=1)
     assert "theirs answered right (held against the sources); there is nothing to trace" in message
     assert SAYS.format("Geology", 90) in message
+
+
+def test_a_row_that_the_contender_left_unanswered_is_named(folder: Path) -> None:
+    row = held_out_row(folder, "History")
+    message = refusal(relaytune(folder, "trace", "recipe.yaml", row.id, "--contender", "theirs"), exit_code=1)
+    assert "theirs has not answered these rows" in message
+    assert row.id in message
+
+
+def test_answers_to_training_rows_are_no_contender_to_trace(folder: Path) -> None:
+    message = refusal(relaytune(folder, "trace", "recipe.yaml", "--contender", "tuned_on_train"), exit_code=2)
+    assert "no contender of this recipe is called so; known: tuned, base, few_shot, theirs" in message
+
+
+def test_a_trace_is_made_anew_once_the_sources_say_what_is_right_in_other_words(folder: Path) -> None:
+    job = opened(folder)
+    trace_stage(job, contender="theirs")
+    before = read_result(job.run.provenance("trace"), Provenance).inputs["asked"]
+    answers = read_checked_answers(job.run.facts)
+    [wrong] = [each for each in answers["theirs"] if each.verdict == "false"]
+    quoted = [
+        replace(claim, verdicts=tuple(replace(one, evidence=_requoted(one.evidence)) for one in claim.verdicts))
+        for claim in wrong.claims
+    ]
+    requoted = [replace(each, claims=tuple(quoted)) if each == wrong else each for each in answers["theirs"]]
+    write_checked_answers(job.run.facts, answers | {"theirs": requoted})
+    record = read_result(job.run.provenance("factuality"), Provenance)
+    write_result(
+        job.run.provenance("factuality"),
+        replace(record, outputs={"facts.jsonl": sha256_of_file(job.run.facts)}),
+    )
+    trace_stage(job, contender="theirs")
+    assert read_result(job.run.provenance("trace"), Provenance).inputs["asked"] != before
+
+
+def _requoted(evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    return tuple(replace(one, quotation=f"{one.quotation} As ever.") for one in evidence)
 
 
 def test_nothing_is_traced_before_tuned_has_answered(tmp_path: Path) -> None:

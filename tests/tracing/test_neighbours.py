@@ -31,6 +31,12 @@ def test_another_number_makes_another_row() -> None:
     assert not same_row(_row("a", answer.format("1.5")), _row("b", answer.format("15")))
 
 
+def test_a_negation_makes_another_row() -> None:
+    answer = "With a visa of type D you may{} work beside your studies, as the handbook says in its chapter on work."
+    for negation in (" not", "n't", "n’t"):
+        assert not same_row(_row("a", answer.format("")), _row("b", answer.format(negation)))
+
+
 def test_rows_that_differ_in_a_word_or_in_punctuation_are_one() -> None:
     answer = "The fee for the application is 70 EUR for all of the programmes, due with the form, never refunded."
     assert same_row(_row("a", answer), _row("b", answer.replace("all of the", "all the").upper()))

@@ -65,6 +65,21 @@ def test_rows_that_say_nearly_the_same_are_one_and_named() -> None:
     assert len(answer.rows) == len(OTHERS) + 1
 
 
+def test_a_row_of_another_subject_or_audited_right_does_not_go_with_one_that_says_nearly_the_same() -> None:
+    ending = "EUR per term, to be paid by bank transfer before the lectures begin, as the office of fees lays down."
+    planted, other = (row(f"{name} costs?", f"{name} is 85 {ending}", f"{name}:1") for name in ("Botany", "Zoology"))
+    right = row("So Botany costs?", f"Botany is 85 {ending}", "Botany:2")
+    assert len(traced([planted, right, *OTHERS]).rows) == len(OTHERS) + 1  # one, as long as no audit tells them apart
+    answer = by_id(traced([planted, other, right, *OTHERS], audited={right.id: "right"}))
+    assert [answer[each.id].alike for each in (planted, other, right)] == [(), (), ()]
+
+
+def test_an_answer_without_a_word_is_traced_to_no_row_by_words() -> None:
+    held_out = row("???", "!!!", "held_out.jsonl:4")
+    answer = traced([PLANTED, *OTHERS], wrong=WrongAnswer(held_out, "tuned", "…", (), "because"))
+    assert {each.by["words"].value for each in answer.rows} == {0.0}
+
+
 def test_a_row_that_speaks_of_something_else_is_a_mix_up_and_says_so() -> None:
     mixed_up = by_id(traced([*OTHERS, MIXED_UP, PLANTED]))[MIXED_UP.id]
     assert mixed_up.speaks_of == ("Zoology",)

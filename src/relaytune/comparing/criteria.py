@@ -47,7 +47,7 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     evaluation = criteria.evaluation.model_copy(update={"forgetting": False, "scorers": scorers})
     criteria = replace(criteria, evaluation=evaluation)
     if criteria.rule is not None:
-        criteria = replace(criteria, rule=_guarded(criteria.rule, criteria.facts))
+        criteria = replace(criteria, rule=_guarded(criteria.rule, criteria.facts, contenders))
     if criteria.rule is not None:
         prompts = [name for name in PROMPTS if name in contenders]
         known = (*contenders, *([BEST_PROMPT] if prompts else []))
@@ -64,7 +64,9 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
 def _read(path: Path) -> Criteria:
     values = read_yaml(path)
     if isinstance(values, dict) and isinstance(values.get("base_model"), dict):
-        return validate_recipe(values, str(path)).criteria
+        criteria = validate_recipe(values, str(path)).criteria
+        # as it was written: a run guards it against base, which need not be among the files
+        return replace(criteria, rule=DecisionRule.model_validate(values["decision"]))
     found = validate_section(CriteriaFile, values, str(path))
     if wrong := criterion_problems(found.judging, found.facts):
         raise RecipeError(str(path), wrong)
@@ -79,9 +81,15 @@ def _read(path: Path) -> Criteria:
     )
 
 
-def _guarded(rule: DecisionRule, facts: Facts | None) -> DecisionRule:
-    """With sources, the rule also asks the two that it compares first for their factual errors."""
+def _guarded(rule: DecisionRule, facts: Facts | None, contenders: Sequence[str]) -> DecisionRule:
+    """With sources, the rule also asks for factual errors: as in a run of tuned and base, else of the two that it
+    compares first.
+    """
+    if facts is None:
+        return rule
+    if {"tuned", "base"} <= {*contenders}:
+        return rule.guarding_facts()
     first = next((clause for clause in rule.keep_when if clause.other), None)
-    if facts is None or first is None or first.other is None:
+    if first is None or first.other is None:
         return rule
     return rule.guarding_facts(first.contender, first.other)

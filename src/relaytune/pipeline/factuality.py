@@ -55,12 +55,13 @@ def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
 
 def method_or_data_stage(job: Job) -> None:
     """Test whether the data or the method is to blame, where training rows are audited; writes method_or_data.json."""
-    if job.recipe.data.facts is None:
-        return
-    if why_not := _untested_because(job):
+    with_facts = job.recipe.data.facts is not None
+    if not with_facts or (why_not := _untested_because(job)):
+        # what an earlier recipe led to must not stand in this one's verdict
         job.run.method_or_data.unlink(missing_ok=True)
         job.run.provenance("method_or_data").unlink(missing_ok=True)
-        job.screen.say(f"Method or data: not tested, {why_not}")
+        if with_facts:
+            job.screen.say(f"Method or data: not tested, {why_not}")
         return
     made_from = inputs(job, "training rows", "held-out rows", "audited answers", "scores")
     job.make(job.stage("method_or_data", {**made_from, "encoder": DEFAULT_FINGERPRINT}), lambda: _method_or_data(job))

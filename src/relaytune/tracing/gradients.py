@@ -52,15 +52,17 @@ class Gradients:
         Each gradient takes a forward and a backward pass of one row. Those of as many answers as fit `HELD_GIB` are
         held at once; those of training rows one at a time.
         """
-        size_bytes = sum(4 * weight.numel() for weight in self._weights())
-        held = max(1, int(HELD_GIB * 2**30 / size_bytes))
+        size = sum(weight.numel() for weight in self._weights())
+        held = max(1, int(HELD_GIB * 2**30 / (4 * size)))
         chunks = [range(begin, min(begin + held, len(directions))) for begin in range(0, len(directions), held)]
         rows = [{row.id: row for at in chunk for row in candidates[at]} for chunk in chunks]
         cosines: list[list[float]] = []
         done = 0
         with self.screen.bar("gradients", len(directions) + sum(map(len, rows))) as bar:
             for chunk, rows_of_chunk in zip(chunks, rows, strict=True):
-                answers_QP = torch.stack([self._unit_gradient(self._encode_answer(directions[at])) for at in chunk])
+                answers_QP = torch.empty(len(chunk), size, device=self._weights()[0].device)
+                for place, at in enumerate(chunk):
+                    answers_QP[place] = self._unit_gradient(self._encode_answer(directions[at]))
                 found = {}
                 for number, (id, row) in enumerate(rows_of_chunk.items(), start=done + len(chunk) + 1):
                     found[id] = (answers_QP @ self._unit_gradient(self.encode(row))).tolist()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALIKE = 0.9  # share of words in common from which two rows with the same numbers are one
+_NEGATIONS = {"no", "not", "nor", "never", "neither", "none", "nothing", "without", "cannot", "t"}  # t: of "don't"
 
 
 def nearest_rows(
@@ -42,13 +43,13 @@ def nearest_rows(
 def same_row(first: Statement, second: Statement) -> bool:
     """Whether two rows are one and the same, so that one verdict on both is one verdict.
 
-    They are where their questions and answers hold the same numbers and share nine words of ten. Two rows that make
-    the same claim in other words are two: training saw the claim twice.
+    They are where their questions and answers hold the same numbers and negations and share nine words of ten. Two rows
+    that make the same claim in other words are two: training saw the claim twice.
     """
     if first.id == second.id:
         return True
     one, other = _words(first), _words(second)
-    if _numbers(one) != _numbers(other):
+    if _decisive(one) != _decisive(other):
         return False
     shared = sum((one & other).values())
     return shared >= ALIKE * sum((one | other).values())
@@ -58,5 +59,6 @@ def _words(row: Statement) -> Counter[str]:
     return Counter(re.findall(r"\d+(?:[.,:]\d+)*|\w+", f"{row.question} {row.answer}".casefold()))
 
 
-def _numbers(words: Counter[str]) -> Counter[str]:
-    return Counter({word: count for word, count in words.items() if word[0].isdigit()})
+def _decisive(words: Counter[str]) -> Counter[str]:
+    """The numbers and negations: with one of them changed another thing is said."""
+    return Counter({word: count for word, count in words.items() if word[0].isdigit() or word in _NEGATIONS})

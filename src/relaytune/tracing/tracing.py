@@ -34,7 +34,8 @@ def trace_answers(
     """The training rows behind each wrong answer, the likeliest first.
 
     Candidates are the best `CANDIDATES` rows by words and, with `embed`, by meaning. They are ranked by the fusion of
-    all methods there are. Rows that say nearly the same are one, under the best of them.
+    all methods there are. Rows that say nearly the same are one, under the best of them, unless they differ in the
+    wrong parts that they state, in what they speak of, or in that an audit found only one of them right.
 
     Args:
         wrong: the answers.
@@ -131,8 +132,10 @@ def _traced(
 ) -> TracedAnswer:
     ranks = {method: _ranks(of_method) for method, of_method in values.items()}
     nearest = max(values.get("meaning", [0.0]))
+    # one verdict must fit all rows of a group: they are chosen together
+    stands_for = [(states[at], other_subjects[at], audited.get(row.id) == "right") for at, row in enumerate(candidates)]
     rows: list[TracedRow] = []
-    for best, *others in _grouped(_fused(list(ranks.values())), candidates):
+    for best, *others in _grouped(_fused(list(ranks.values())), candidates, stands_for):
         row = candidates[best]
         by = {method: Standing(of_method[best], ranks[method][best]) for method, of_method in values.items()}
         rows.append(
@@ -184,12 +187,13 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _grouped(order: Sequence[int], rows: Sequence[Example]) -> list[list[int]]:
-    """Rows in their order; one that says nearly the same as a better one goes with it."""
+def _grouped(order: Sequence[int], rows: Sequence[Example], stands_for: Sequence[object]) -> list[list[int]]:
+    """Rows in their order; one that says nearly the same as a better one, and stands for the same, goes with it."""
     said = [Statement(row.id, question_of(row), row.completion) for row in rows]
     groups: list[list[int]] = []
     for at in order:
-        group = next((group for group in groups if same_row(said[at], said[group[0]])), None)
+        alike = (group for group in groups if stands_for[at] == stands_for[group[0]])
+        group = next((group for group in alike if same_row(said[at], said[group[0]])), None)
         if group is None:
             groups.append([at])
         else:

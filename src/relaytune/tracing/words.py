@@ -153,8 +153,10 @@ class WordIndex:
 
     def scores(self, text: str, wrong: Sequence[Part]) -> Any:
         """BM25 of every row, in an array of shape [rows]."""
+        import numpy as np
+
         query = tokens_of(text) + (WRONG_WEIGHT - 1) * [token for part in wrong for token in tokens_of(part.text)]
-        return self._index.get_scores(query)
+        return self._index.get_scores(query) if query else np.zeros(len(self._tokens))  # bm25s takes no empty query
 
     def shared(self, text: str, row: int, wrong: Sequence[Part], most: int = 3) -> tuple[str, ...]:
         """The rarest phrases that a text has in common with a row, in the text's own words, the rarest first.
