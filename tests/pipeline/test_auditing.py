@@ -294,7 +294,7 @@ def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callab
 def test_a_recipe_without_sources_is_told_what_to_add(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
-    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}"):
+    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}$"):
         audit_stage(job)
     assert "audit" not in {row.stage for row in standing(job)}
 

@@ -95,8 +95,8 @@ def refuse_at_gate(job: Job, result: AuditResult) -> None:
 def _facts(job: Job) -> Facts:
     if job.recipe.data.facts is None:
         raise RunError(
-            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. data: {{facts: {{sources: "
-            "handbook}}}}"
+            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. "
+            "data: {facts: {sources: handbook}}"
         )
     return job.recipe.data.facts
 
