@@ -194,6 +194,14 @@ def test_the_gate_refuses_training_data_with_too_many_errors(opened: Callable[..
         check_and_audit(job)
     assert "25.0% of the rows that remain are false" in str(caught.value)
     assert "must lie below 10%" in str(caught.value)
+def test_a_quarantined_row_that_is_nowhere_in_the_data_is_noted(opened: Callable[..., Job]) -> None:
+    job = opened(None)
+    write_quarantine(job.run.quarantine, [QuarantinedRow("mistyped", "person", "", "")])
+    (note,) = [finding for finding in check_stage(job) if finding.check == "quarantined_unknown"]
+    assert note.message.startswith("1 row in quarantine.jsonl")
+    assert note.where == ("mistyped",)
+
+
 
 
 def test_refuse_stops_on_a_contradicted_row_until_a_person_calls_it_right(
