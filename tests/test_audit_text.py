@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from audited_rows import audited, contradicted_row, write_audit
 from finished_run import HOSTILE, build_run, recipe_values, write_recipe_values
-from relaytune.audit_text import audit_text
+from relaytune.audit_text import audit_text, reason_of
 from relaytune.core.audit import AuditResult
+from relaytune.core.claims import CheckedClaim, ClaimVerdict
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.results import EvaluationResult, Verdict, read_result
 from relaytune.core.run_folder import RunFolder
@@ -108,3 +110,13 @@ def test_false_premises_stand_apart_and_the_next_steps_are_named(run: RunFolder)
     assert "premise: Who pays?" in premises
     assert "on_contradiction: drop" in premises
     assert "`relaytune audit recipe.yaml --to-label labels.csv`" in premises
+
+
+def test_a_row_on_something_that_no_source_knows_is_left_out_for_that_and_not_for_what_else_its_question_says() -> None:
+    row = contradicted_row(0, "I live in the yard.", "")
+    asked = row.checked.claims[0].claim
+    aside = CheckedClaim(replace(asked, part="question"), ())
+    unknown = ClaimVerdict("not_found", "exact", "no source knows 'Reed Scholarship'", kind="name")
+    named = CheckedClaim(replace(asked, part="question", text="When does the Reed Scholarship close?"), (unknown,))
+    on_premise = replace(row, checked=replace(row.checked, false_premise=True, claims=(aside, named)))
+    assert reason_of(on_premise) == "no source knows 'Reed Scholarship'"

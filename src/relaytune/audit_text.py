@@ -139,7 +139,7 @@ def contradicted(answer: AuditedAnswer) -> list[CheckedClaim]:
     found = [claim for claim in answer.checked.claims if claim.support == "contradicted"]
     if found or not answer.checked.false_premise:
         return found
-    return [claim for claim in answer.checked.claims if claim.claim.part == "question" and claim.support != "supported"]
+    return [claim for claim in answer.checked.claims if claim.is_false_premise]
 
 
 def reason_of(answer: AuditedAnswer) -> str:
@@ -148,9 +148,7 @@ def reason_of(answer: AuditedAnswer) -> str:
     wrong = contradicted(answer)
     if not wrong:
         return f"false, says {said}" if said else "builds on a false premise"
-    verdict = wrong[0].verdicts[0] if wrong[0].verdicts else None
-    if verdict is None:
-        return f"no source knows of it: {wrong[0].claim.text}"
+    verdict = wrong[0].verdicts[0]
     where = f" ({verdict.evidence[0].document}, {verdict.evidence[0].place})" if verdict.evidence else ""
     return f"{verdict.reason}{where}" + (f"; false, says {said}" if said else "")
 
