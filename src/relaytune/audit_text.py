@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from relaytune.core.audit import AuditedAnswer, AuditResult, GateResult, PeoplesPart, Rate, RateInterval, RateName
+from relaytune.core.audit import (
+    UNTOLD,
+    AuditedAnswer,
+    AuditResult,
+    GateResult,
+    PeoplesPart,
+    Rate,
+    RateInterval,
+    RateName,
+)
 from relaytune.core.claims import CheckedClaim
 from relaytune.core.facts import Facts
 
@@ -39,7 +48,8 @@ def rate_sentence(result: AuditResult) -> str:
 def gate_sentence(facts: Facts, gate: GateResult) -> str:
     """What the gate did, without its full stop."""
     words = RATE_WORDS[facts.count]
-    out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
+    were = "was" if gate.num_out_otherwise == 1 else "were"
+    out = f"; {_counted(gate.num_out_otherwise, 'row')} {were} taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
         return (
             f"{_counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
@@ -73,8 +83,9 @@ def rate_lines(result: AuditResult) -> Iterator[str]:
 
 def basis_lines(result: AuditResult) -> Iterator[str]:
     """What the rates rest on: claims, people's part, and how many rows more would tell more."""
-    claims = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
-    yield f"  {result.num_claims} claims: {claims.replace('_', ' ')}"
+    told = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
+    untold = f", {count} that no verifier could tell of" if (count := result.claims.get(UNTOLD, 0)) else ""
+    yield f"  {_counted(result.num_claims, 'claim')}: {told.replace('_', ' ')}{untold}"
     if result.people:
         yield from _people_lines(result.people, result.rates["clearly_false"])
     if result.num_audited == result.num_rows:
