@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from command_line import SMOLLM2, write_rows
 from misbehaving_server import Reply, playing, says
 from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
-from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
+from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, RunError, UsageError
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
 from relaytune.core.records import data_hash, read_examples
 from relaytune.pipeline import (
@@ -321,6 +322,16 @@ def test_a_run_without_facts_stays_up_to_date_when_sources_are_named(opened: Cal
     check_stage(opened(None))
     states = {row.stage: row.state for row in standing(opened({}))}
     assert (states["check"], states["audit"]) == ("done", "not made yet")
+def test_an_entailment_model_without_torch_is_refused_with_what_to_install(
+    opened: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    job = opened({"entailment": "some/model"})
+    check_stage(job)
+    with pytest.raises(MachineError, match="torch: not installed"):
+        audit_stage(job)
+
+
 
 
 def test_on_a_machine_without_the_sources_the_audit_that_came_with_the_run_counts_for_the_same_rows(

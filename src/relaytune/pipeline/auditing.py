@@ -15,6 +15,7 @@ from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageErro
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
+from relaytune.core.model import require
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import Provenance
@@ -191,6 +192,7 @@ def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
 
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
     settings = facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
+    require("torch", "transformers")
     names = [verifier.name for verifier in verifiers]
     # another version may read and compare otherwise
     package = Path(facts_package.__path__[0])
