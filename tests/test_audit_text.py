@@ -10,8 +10,9 @@ import pytest
 
 from audited_rows import audited, contradicted_row, write_audit
 from finished_run import HOSTILE, build_run, recipe_values, write_recipe_values
-from relaytune.audit_text import audit_text, contradicted
+from relaytune.audit_text import audit_text, contradicted, reason_of
 from relaytune.core.audit import AuditResult
+from relaytune.core.claims import CheckedClaim, ClaimVerdict
 from relaytune.core.recipe import Recipe, validate_recipe
 from relaytune.core.results import EvaluationResult, Verdict, read_result
 from relaytune.core.run_folder import RunFolder
@@ -118,3 +119,13 @@ def test_a_false_premise_that_the_answer_repeats_is_one_wrong_claim() -> None:
     both = replace(asked.checked, claims=(*repeated.checked.claims, *asked.checked.claims))
     assert contradicted(replace(asked, checked=both)) == list(repeated.checked.claims)
     assert contradicted(asked) == list(asked.checked.claims)
+
+
+def test_a_row_on_something_that_no_source_knows_is_left_out_for_that_and_not_for_what_else_its_question_says() -> None:
+    row = contradicted_row(0, "I live in the yard.", "")
+    asked = row.checked.claims[0].claim
+    aside = CheckedClaim(replace(asked, part="question"), ())
+    unknown = ClaimVerdict("not_found", "exact", "no source knows 'Reed Scholarship'", kind="name")
+    named = CheckedClaim(replace(asked, part="question", text="When does the Reed Scholarship close?"), (unknown,))
+    on_premise = replace(row, checked=replace(row.checked, false_premise=True, claims=(aside, named)))
+    assert reason_of(on_premise) == "no source knows 'Reed Scholarship'"

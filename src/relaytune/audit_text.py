@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from relaytune.core.audit import AuditedAnswer, AuditResult, GateResult, PeoplesPart, Rate, RateInterval, RateName
+from relaytune.core.audit import (
+    UNTOLD,
+    AuditedAnswer,
+    AuditResult,
+    GateResult,
+    PeoplesPart,
+    Rate,
+    RateInterval,
+    RateName,
+)
 from relaytune.core.claims import CheckedClaim
 from relaytune.core.facts import Facts
 
@@ -39,7 +48,8 @@ def rate_sentence(result: AuditResult) -> str:
 def gate_sentence(facts: Facts, gate: GateResult) -> str:
     """What the gate did, without its full stop."""
     words = RATE_WORDS[facts.count]
-    out = f"; {gate.num_out_otherwise} rows were taken out otherwise" if gate.num_out_otherwise else ""
+    were = "was" if gate.num_out_otherwise == 1 else "were"
+    out = f"; {_counted(gate.num_out_otherwise, 'row')} {were} taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
         return (
             f"{_counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
@@ -75,8 +85,9 @@ def rate_lines(result: AuditResult) -> Iterator[str]:
 
 def basis_lines(result: AuditResult) -> Iterator[str]:
     """What the rates rest on: claims, people's part, and how many rows more would tell more."""
-    claims = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
-    yield f"  {result.num_claims} claims: {claims.replace('_', ' ')}"
+    told = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
+    untold = f", {count} that no verifier could tell of" if (count := result.claims.get(UNTOLD, 0)) else ""
+    yield f"  {_counted(result.num_claims, 'claim')}: {told.replace('_', ' ')}{untold}"
     if result.people:
         yield from _people_lines(result.people, result.rates["clearly_false"])
     if result.num_audited == result.num_rows:
@@ -145,7 +156,7 @@ def contradicted(answer: AuditedAnswer) -> list[CheckedClaim]:
     found = [claim for claim in found if claim.claim.part == "answer"] or found
     if found or not answer.checked.false_premise:
         return found
-    return [claim for claim in answer.checked.claims if claim.claim.part == "question" and claim.support != "supported"]
+    return [claim for claim in answer.checked.claims if claim.is_false_premise]
 
 
 def reason_of(answer: AuditedAnswer) -> str:
@@ -154,9 +165,7 @@ def reason_of(answer: AuditedAnswer) -> str:
     wrong = contradicted(answer)
     if not wrong:
         return f"false, says {said}" if said else "builds on a false premise"
-    verdict = wrong[0].verdicts[0] if wrong[0].verdicts else None
-    if verdict is None:
-        return f"no source knows of it: {wrong[0].claim.text}"
+    verdict = wrong[0].verdicts[0]
     where = f" ({verdict.evidence[0].document}, {verdict.evidence[0].place})" if verdict.evidence else ""
     return f"{verdict.reason}{where}" + (f"; false, says {said}" if said else "")
 

@@ -44,6 +44,11 @@ def test_where_no_audit_would_do_the_refusal_says_so() -> None:
     assert "no number of audited rows will do" in gate.refusals[0]
 
 
+def test_a_limit_of_none_at_all_is_met_by_auditing_every_row_and_dropping_what_is_false() -> None:
+    gate = judge_gate(_facts(max_error_rate=0, on_contradiction="drop"), sample("frr", 10), ())
+    assert "7 more rows are to be audited (sample: 10)" in gate.refusals[0]
+
+
 def test_refuse_stops_on_a_single_contradicted_row_and_names_it() -> None:
     gate = judge_gate(_facts(on_contradiction="refuse"), sample("rrrf", 100), ())
     assert not gate.passed

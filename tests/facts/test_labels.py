@@ -76,3 +76,17 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str, said:
     with pytest.raises(DataError, match=r"labels\.csv:1") as caught:
         read_human_labels(_write(tmp_path, content), {"row0"})
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,label,Label\nrow0,right,false\n", r"labels\.csv:1: the title 'label' stands twice"),
+        ("id,label,note\nrow0,right,no, it is so\n", r"labels\.csv:2: 4 cells under 3 titles"),
+    ],
+)
+def test_a_cell_that_no_title_or_two_titles_stand_over_is_not_passed_over(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        read_human_labels(_write(tmp_path, content), {"row0"})

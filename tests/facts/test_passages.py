@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from relaytune.core.claims import Passage
 from relaytune.facts.formats.blocks import Block
-from relaytune.facts.passages import MOST_WORDS, Document, make_passages
+from relaytune.facts.passages import MOST_CHARACTERS, MOST_WORDS, Document, make_passages
 
 
 def sentence(number: int, num_words: int = 10) -> str:
@@ -37,6 +37,14 @@ def test_a_long_paragraph_is_cut_between_sentences() -> None:
     assert all(len(one.text.split()) <= MOST_WORDS and one.text.endswith("so.") for one in made)
     assert {one.place for one in made} == {"lines 3-9"}
     assert " ".join(one.text.replace("\n", " ") for one in made) == text
+
+
+def test_what_goes_on_without_an_end_is_cut_between_words_and_nothing_is_lost() -> None:
+    text = "item 7 for 70 EUR, " * 3000 + "a" * 9000
+    made = passages(Block(text, 1, 1, ()))
+    assert max(len(one.text) for one in made) <= MOST_CHARACTERS
+    assert "".join("".join(one.text.split()) for one in made) == "".join(text.split())
+    assert {one.place for one in made} == {"line 1"}
 
 
 def test_a_passage_that_begins_within_a_list_repeats_what_introduces_it() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def test_all_documents_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> 
     (tmp_path / "empty.md").write_text(" \n")
     (tmp_path / "headings.md").write_text("# Only\n\n## Headings\n")
     (tmp_path / "latin.txt").write_bytes("Gebühr".encode("latin-1"))
+    (tmp_path / "marks.txt").write_text("———\n")
+    (tmp_path / "named.html").write_bytes('<meta charset="undefined"><p>Gebühr'.encode("latin-1"))
     (tmp_path / "zero.txt").write_bytes(b"a\0b")
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7")
     with pytest.raises(DataError) as refused:
@@ -78,9 +81,11 @@ def test_all_documents_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> 
         "- empty.md: is empty",
         "- headings.md: holds no text",
         "- latin.txt: is not UTF-8 (byte 3)",
+        "- marks.txt: holds no text",
+        "- named.html: is not UTF-8 (byte 32)",
         "- zero.txt: is not text (it holds zero bytes)",
     ]
-    assert "5 documents of 6 cannot be read" in str(refused.value)
+    assert "7 documents of 8 cannot be read" in str(refused.value)
 
 
 def test_a_page_in_the_encoding_that_it_names_is_read(tmp_path: Path) -> None:
@@ -91,6 +96,14 @@ def test_a_page_in_the_encoding_that_it_names_is_read(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes("\ufeff# Fees\n\n70 EUR\n".encode())
     assert read(tmp_path)[0] == {"a.md": ["70 EUR"]}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="every folder opens for root")
+def test_a_folder_that_cannot_be_opened_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "fees.md").write_text("70 EUR")
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(DataError, match="closed: the folder cannot be opened"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from command_line import SMOLLM2, write_rows
 from misbehaving_server import Reply, playing, says
 from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
-from relaytune.core.errors import DataError, RecipeError, RunError, UsageError
+from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, RunError, UsageError
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
 from relaytune.core.records import data_hash, read_examples
+from relaytune.core.screen import Screen
 from relaytune.pipeline import (
     Job,
     audit_stage,
@@ -112,6 +117,7 @@ def test_the_audit_finds_the_wrong_fees_and_cites_the_handbook(opened: Callable[
     assert result.faults == {"amount": 3}
     text = audited_text(job, result)
     assert "3 of 12, 25.0%" in text
+    assert "24 claims: 9 supported, 3 contradicted, 0 not found, 12 that no verifier could tell of" in text
     assert "The tuition fee of Law is 795 EUR" in text
     assert "The tuition fee of Law is 760 EUR per term." in text
     assert "(fees.md, line" in text
@@ -208,6 +214,14 @@ def test_rows_come_back_when_the_recipe_keeps_them_and_those_of_a_person_stay_ou
     check_and_audit(job)
     assert _trained_on(job) == COURSES.keys() - {"Latin"}
     assert list(read_quarantine(job.run.quarantine).values()) == [own]
+
+
+def test_a_quarantined_row_that_is_nowhere_in_the_data_is_noted(opened: Callable[..., Job]) -> None:
+    job = opened(None)
+    write_quarantine(job.run.quarantine, [QuarantinedRow("mistyped", "person", "", "")])
+    (note,) = [finding for finding in check_stage(job) if finding.check == "quarantined_unknown"]
+    assert note.message.startswith("1 row in quarantine.jsonl")
+    assert note.where == ("mistyped",)
 
 
 def test_the_gate_refuses_training_data_with_too_many_errors(opened: Callable[..., Job]) -> None:
@@ -316,7 +330,7 @@ def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callab
 def test_a_recipe_without_sources_is_told_what_to_add(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
-    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}"):
+    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}$"):
         audit_stage(job)
     assert "audit" not in {row.stage for row in standing(job)}
 
@@ -327,6 +341,16 @@ def test_a_judge_that_is_a_relative_of_who_wrote_the_answers_is_refused(opened: 
     with pytest.raises(
         RecipeError, match=r"data\.facts: gemini-pro is of the family of the generator.*data\.facts\.same"
     ):
+        audit_stage(job)
+
+
+def test_an_entailment_model_without_torch_is_refused_with_what_to_install(
+    opened: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    job = opened({"entailment": "some/model"})
+    check_stage(job)
+    with pytest.raises(MachineError, match="torch: not installed"):
         audit_stage(job)
 
 
@@ -354,6 +378,27 @@ def test_on_a_machine_without_the_sources_the_audit_that_came_with_the_run_count
     write_rows(there / "train.jsonl", rows(wrong=()))
     with pytest.raises(DataError, match="handbook"):
         check_and_audit(away)
+
+
+def test_where_sources_are_searched_otherwise_training_keeps_the_audit_that_is_there_and_the_command_makes_it_anew(
+    opened: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_and_audit(opened({}))
+    monkeypatch.setattr("relaytune.facts.sources.default_encoder_is_installed", lambda: True)
+    shown = io.StringIO()
+    job = replace(opened({}), screen=Screen(Console(file=shown, width=400)))
+    before = job.run.provenance("audit").read_text(encoding="utf-8")
+    check_and_audit(job)
+    assert "searched by bm25, here they would be by bm25+all-MiniLM-L6-v2" in shown.getvalue()
+    assert job.run.provenance("audit").read_text(encoding="utf-8") == before
+    monkeypatch.setattr("relaytune.facts.sources.Encoder.load", _no_encoder)
+    with pytest.raises(ModelError, match="loaded"):
+        audit_stage(job)
+    assert "audit (changed: retrieval)" in shown.getvalue()
+
+
+def _no_encoder(**_: object) -> None:
+    raise ModelError("loaded")
 
 
 def test_a_judge_is_asked_what_nothing_exact_could_tell_and_what_it_quotes_stands_in_the_catalog(

@@ -16,6 +16,8 @@ HUMAN_VERDICTS: tuple[HumanVerdict, ...] = ("right", "doubtful", "false")  # the
 # granted that is not so; unchecked: the answer claims nothing that can be checked
 RateName = Literal["clearly_false", "inclusive", "false_premise", "unchecked"]
 
+UNTOLD = "untold"  # of a claim: no verifier could tell anything, so that it says nothing of the answer
+
 
 @dataclass(frozen=True)
 class HumanLabel:
@@ -125,7 +127,7 @@ class AuditResult:
     rates: Mapping[RateName, Rate]
     faults: Mapping[str, int]  # kind of what is contradicted → answers; `premise` too
     num_claims: int
-    claims: Mapping[str, int]  # support → claims
+    claims: Mapping[str, int]  # support, or UNTOLD → claims
     verifiers: tuple[str, ...]
     num_documents: int
     num_passages: int

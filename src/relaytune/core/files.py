@@ -132,15 +132,17 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: not readable as JSON ({error}). Delete it; `relaytune run` makes it anew.") from error
 
 
-def read_jsonl(path: Path, may_be_cut: bool = False) -> list[dict[str, Any]]:
+def read_jsonl(
+    path: Path, may_be_cut: bool = False, advice: str = "Delete the file; `relaytune run` makes it anew."
+) -> list[dict[str, Any]]:
     """Read a JSON Lines file that relaytune wrote (for a user's data see data/loading.py).
 
-    `may_be_cut` drops a last line without its end, of a file that is written line by line.
+    `may_be_cut` drops a last line without its end, of a file that is written line by line. `advice` says what to do
+    about a faulty one.
 
     Raises:
         DataError: the file is not UTF-8, or a line is not a JSON object.
     """
-    advice = "Delete the file; `relaytune run` makes it anew."
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from relaytune.core.audit import AuditedAnswer, AuditResult
+from relaytune.core.audit import UNTOLD, AuditedAnswer, AuditResult
 from relaytune.core.claims import CheckedAnswer, Statement
 from relaytune.core.facts import Facts
 from relaytune.core.statistics import rows_needed
@@ -95,7 +95,7 @@ def conclude(
         rates,
         dict(_faults(answers).most_common()),
         len(claims),
-        dict(Counter(claim.support for claim in claims)),
+        dict(Counter(claim.support if claim.verdicts else UNTOLD for claim in claims)),
         witnesses.verifiers,
         witnesses.num_documents,
         witnesses.num_passages,

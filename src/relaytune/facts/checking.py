@@ -104,7 +104,7 @@ def _join(statement: Statement, checked: Sequence[CheckedClaim]) -> CheckedAnswe
     A claim that no verifier could tell anything of says nothing of the answer.
     """
     of_answer = [one for one in checked if one.claim.part == "answer"]
-    false_premise = any(_is_false_premise(one) for one in checked)
+    false_premise = any(one.is_false_premise for one in checked)
     rejected = rejects_premise(statement.answer)
     abstained = bool(abstains(statement.answer)[0])
     supports = [
@@ -122,11 +122,3 @@ def _join(statement: Statement, checked: Sequence[CheckedClaim]) -> CheckedAnswe
     else:
         verdict = "right" if supports else "unchecked"
     return CheckedAnswer(statement.id, verdict, false_premise, abstained, tuple(checked))
-
-
-def _is_false_premise(checked: CheckedClaim) -> bool:
-    """Whether the sources contradict what a question takes for granted, or do not know what it names."""
-    if checked.claim.part != "question" or not checked.verdicts:
-        return False
-    counts = checked.verdicts[0]
-    return counts.support == "contradicted" or (counts.support == "not_found" and counts.kind == "name")

@@ -80,11 +80,12 @@ def rows_to_pass(count: RateName, limit: float, sample: AuditedSample, num_dropp
     drops = num_dropped / audited
 
     def passes(sampled: int) -> bool:
+        if sampled == rows:
+            left = max(faulty - drops, 0.0) / max(1 - drops, 1e-9)
+            return left < limit or left < 1e-9
         found, dropped = round(faulty * sampled), round(drops * sampled)
-        high = sampled_share([Stratum(rows, sampled, found)]).high if sampled < rows else faulty
-        return (high * rows - dropped) / max(rows - dropped, 1e-9) < limit or (
-            sampled == rows and high * rows <= dropped
-        )
+        high = sampled_share([Stratum(rows, sampled, found)]).high
+        return (high * rows - dropped) / (rows - dropped) < limit
 
     sizes = range(audited + 1, rows + 1)
     place = bisect_left(sizes, True, key=passes)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from textwrap import wrap
 
 from relaytune.core.claims import Passage
 from relaytune.core.files import sha256_of_value
@@ -14,6 +15,7 @@ from relaytune.facts.formats.blocks import Block
 # long enough to hold a rule with its conditions, short enough for an entailment model (512 tokens) with a claim
 WORDS = 100
 MOST_WORDS = 150  # a longer sentence stays whole
+MOST_CHARACTERS = 4000  # but for this: what goes on without an end is no sentence, and takes too long to compare
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“\"(])")
 
@@ -45,9 +47,11 @@ def _place(unit: str, first: int, last: int) -> str:
 
 def _cut(block: Block) -> list[Block]:
     """A block of at most MOST_WORDS, or its sentences, each with the place of the whole."""
-    if _num_words(block) <= MOST_WORDS:
+    if _num_words(block) <= MOST_WORDS and len(block.text) <= MOST_CHARACTERS:
         return [block]
-    return [replace(block, text=sentence) for sentence in _SENTENCE_END.split(block.text)]
+    sentences = _SENTENCE_END.split(block.text)
+    pieces = [piece for one in sentences for piece in wrap(one, MOST_CHARACTERS, break_on_hyphens=False)]
+    return [replace(block, text=piece) for piece in pieces]
 
 
 def _packed(blocks: Sequence[Block]) -> Iterator[list[Block]]:

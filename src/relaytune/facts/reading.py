@@ -81,7 +81,7 @@ def _list(folder: Path) -> _Listing:
     links: list[Path] = []
     others: list[Path] = []
     num_hidden = 0
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_refuse_closed):
         here = Path(root)
         for name in sorted([*folders, *files]):
             path = here / name
@@ -98,6 +98,10 @@ def _list(folder: Path) -> _Listing:
         folders[:] = [name for name in folders if not name.startswith(".")]
     documents, links, others = (sorted(paths, key=Path.as_posix) for paths in (documents, links, others))
     return _Listing(tuple(documents), tuple(links), tuple(others), num_hidden)
+
+
+def _refuse_closed(error: OSError) -> None:
+    raise DataError(f"{error.filename}: the folder cannot be opened ({error.strerror})") from error
 
 
 def _say_what_is_not_read(listing: _Listing, folder: Path, screen: Screen) -> None:
@@ -133,7 +137,7 @@ def _read(path: Path, name: str, screen: Screen) -> Document:
 
 
 def _with_text(blocks: list[Block]) -> tuple[Block, ...]:
-    if not blocks:
+    if not any(re.search(r"\w", block.text) for block in blocks):
         raise DataError("holds no text; fill it or take it out")
     return tuple(blocks)
 
@@ -150,8 +154,8 @@ def _decoded(content: bytes, charset: str = "utf-8") -> str:
             break
         except UnicodeDecodeError as error:
             place = error.start
-        except LookupError:
-            pass
+        except (LookupError, UnicodeError):
+            pass  # no encoding of text has the name that the page gives
     else:
         raise DataError(f"is not UTF-8 (byte {place}); save it as UTF-8")
     if "\0" in text:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from relaytune.core.bm25 import import_bm25s
 from relaytune.core.claims import Passage
-from relaytune.core.encoder import Encoder, default_encoder_is_installed
+from relaytune.core.encoder import DEFAULT_NAME, Encoder, default_encoder_is_installed
 from relaytune.core.model import require
 from relaytune.core.screen import Screen
 from relaytune.facts.passages import make_passages
@@ -130,6 +130,11 @@ def read_sources(folder: Path, screen: Screen, embeddings: bool = True) -> Sourc
     counts = (f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in sizes)
     screen.say(f"{folder}: {', '.join(counts)}, searched {how}")
     return sources
+
+
+def retrieval_here() -> str:
+    """How `read_sources` searches with what is installed here, as `Sources.retrieval` says it."""
+    return f"bm25+{DEFAULT_NAME}" if default_encoder_is_installed() else "bm25"
 
 
 def indexed_text(passage: Passage) -> str:

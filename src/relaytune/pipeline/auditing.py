@@ -15,6 +15,7 @@ from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageErro
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
+from relaytune.core.model import require
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import Provenance
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from relaytune.facts.auditing import TrainingAnswer
     from relaytune.facts.sources import Sources
     from relaytune.facts.verifying import Verifier
+
+
+# what an audit is made from that a machine without the sources can tell too
+_TOLD_ANYWHERE = ("audited rows", "facts", "rows taken out otherwise")
 
 
 def check_and_audit(job: Job) -> list[Finding]:
@@ -52,12 +57,15 @@ def audit_stage(job: Job) -> AuditResult:
         DataError: the sources, or the file of people's labels, are faulty.
         RecipeError: the judge is a relative of who wrote the answers.
     """
+    from relaytune.facts.sources import retrieval_here
+
     facts = _facts(job)
     _refuse_related_judge(job)
-    made_from = inputs(job, "audited rows", "facts", "sources", "fact labels", "rows taken out otherwise", "relatives")
+    made_from = inputs(job, *_TOLD_ANYWHERE, "sources", "fact labels", "relatives")
     if facts.stratify_by:
         made_from |= inputs(job, "training file")
-    job.make(job.stage("audit", made_from), lambda: _audit(job))
+    stage = job.stage("audit", {**made_from, "retrieval": retrieval_here()})
+    job.make(stage, lambda: _audit(job))
     result = read_result(job.run.audit_result, AuditResult)
     dropped = set(result.gate.dropped)
     if settle_drops(job, {one.id: reason_of(one) for one in read_catalog(job.run.audit) if one.id in dropped}):
@@ -66,16 +74,29 @@ def audit_stage(job: Job) -> AuditResult:
 
 
 def _audited_elsewhere(job: Job) -> AuditResult | None:
-    """The audit that came with the run to a machine without the sources, if it is of these rows and settings."""
-    record = job.run.provenance("audit")
-    if (job.recipe_path.parent / _facts(job).sources).exists() or not record.exists():
+    """The audit that came with the run to a machine that cannot make the same, if it is of these rows and settings.
+
+    Such a machine has no sources, or not what they were searched with: then the run would go on with other rows.
+    """
+    from relaytune.facts.sources import retrieval_here
+
+    path = job.run.provenance("audit")
+    if not path.exists():
         return None
-    same = ("audited rows", "facts", "rows taken out otherwise")
-    recorded = read_result(record, Provenance).inputs
-    if changed_inputs(job, {name: recorded.get(name, "") for name in same}):
+    recorded, here = read_result(path, Provenance).inputs, retrieval_here()
+    same = {name: recorded.get(name, "") for name in _TOLD_ANYWHERE}
+    why = "The sources are not here"
+    if (job.recipe_path.parent / _facts(job).sources).exists():
+        searched = recorded.get("retrieval", here)
+        if searched == here:
+            return None
+        same = dict(recorded)
+        anew = job.command("audit")
+        why = f"The sources were searched by {searched}, here they would be by {here} (`{anew}` audits so)"
+    if changed_inputs(job, same):
         return None
     result = read_result(job.run.audit_result, AuditResult)
-    job.screen.say("The sources are not here; the audit that came with the run counts.")
+    job.screen.say(f"{why}; the audit that came with the run counts.")
     return result
 
 
@@ -171,6 +192,7 @@ def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
 
 
 def _device() -> str:
+    require("torch", "transformers")
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

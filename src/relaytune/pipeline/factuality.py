@@ -28,12 +28,15 @@ def facts_stage(job: Job) -> None:
     Raises:
         DataError: the sources are faulty.
     """
+    from relaytune.facts.sources import retrieval_here
+
     facts = job.recipe.data.facts
     if facts is None:
         return
     names = contenders_answered(job)
     made_from = inputs(job, "held-out rows", "sources", "witnesses", *(f"{name} answers" for name in names))
-    job.make(job.stage("factuality", made_from), lambda: _check(job, facts, names))
+    stage = job.stage("factuality", {**made_from, "retrieval": retrieval_here()})
+    job.make(stage, lambda: _check(job, facts, names))
 
 
 def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:

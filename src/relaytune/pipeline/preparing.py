@@ -70,6 +70,11 @@ def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
         _refuse_empty(run.quarantine, train, validation)
         checked.findings.append(_left_out(excluded, quarantine, len(train), len(validation)))
         job.screen.say(f"  warning: {checked.findings[-1].message}")
+    if strangers := sorted(quarantine.keys() - {row.id for row in (*checked.train, *checked.validation)}):
+        count = "1 row" if len(strangers) == 1 else f"{len(strangers)} rows"
+        message = f"{count} in {run.quarantine.name} stand among no rows to train or validate on (any more)"
+        checked.findings.append(Finding("note", "quarantined_unknown", message, tuple(strangers)))
+        job.screen.say(f"  note: {message}: {strangers[0]}{' …' if len(strangers) > 1 else ''}")
     files = {run.train: train, run.validation: validation, run.held_out: checked.held_out}
     if excluded:
         files[run.excluded] = excluded

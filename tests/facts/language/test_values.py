@@ -11,6 +11,9 @@ from relaytune.facts.language.values import agree, comparable, values
         ("It costs 85 EUR.", "EUR", 85, 85),
         ("It costs €1,200.50 a year", "EUR", 1200.5, 1200.5),
         ("It costs 1.200 euros", "EUR", 1200, 1200),
+        ("It costs 1,200.5 euros", "EUR", 1200.5, 1200.5),
+        ("It costs 1.234,5 million euros", "EUR", 1234.5e6, 1234.5e6),
+        ("1\u00a0234,567,890 inhabitants", "count", 1234567890, 1234567890),
         ("It costs 1 200 euros", "EUR", 1200, 1200),
         ("It costs eighty-five euros", "EUR", 85, 85),
         ("It costs two hundred and ten dollars", "USD", 210, 210),
@@ -26,6 +29,9 @@ from relaytune.facts.language.values import agree, comparable, values
         ("120 ECTS credits", "count", 120, 120),
         ("open from 9:00 to 12:30", "time", 540, 750),
         ("at 4 pm", "time", 960, 960),
+        ("open 9-12 pm", "time", 540, 720),
+        ("open 12-2 pm", "time", 720, 840),
+        ("open 10-2 am", "time", 1320, 120),
     ],
 )
 def test_a_value_is_read_with_what_it_measures(text: str, measure: str, low: float, high: float) -> None:

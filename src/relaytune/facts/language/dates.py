@@ -141,7 +141,10 @@ def read_times(match: re.Match[str]) -> tuple[float, float] | None:
         second = _minutes(part["hour2"], part["minute2"], part["half2"] or "") if part["hour2"] else first
         return first, second
     if part["hour3"]:
-        half = part["half3"] or (part["half4"] if int(part["hour3"]) < int(part["hour4"]) else "am")
+        # "12-2 pm" begins at noon, "11-1 pm" before it; "10-2 am" before midnight
+        is_same_half = int(part["hour3"]) % 12 < int(part["hour4"]) % 12
+        other = "am" if part["half4"].lower().startswith("p") else "pm"
+        half = part["half3"] or (part["half4"] if is_same_half else other)
         return _minutes(part["hour3"], "0", half), _minutes(part["hour4"], "0", part["half4"])
     at = _minutes(part["hour5"], "0", part["half5"])
     return at, at

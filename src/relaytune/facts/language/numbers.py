@@ -21,7 +21,9 @@ _WORDS = (
     rf"\b(?:{_BELOW_1000}\s(?:thousand|million)(?:(?:\sand)?\s{_BELOW_1000})?|a\sthousand"
     rf"|{_BELOW_1000})(?:\sand\sa\shalf)?\b"
 )
-_DIGITS = r"\d{1,3}(?:[,\u00a0\u202f']\d{3})+(?:\.\d+)?(?!\d)|\d+(?:[.,]\d+)?"
+_IN_GROUPS = r"\d{1,3}(?:[,\u00a0\u202f']\d{3})+(?:\.\d+)?"
+_GROUPED = re.compile(_IN_GROUPS)
+_DIGITS = rf"{_IN_GROUPS}(?!\d)|\d+(?:[.,]\d+)?"
 
 NUMBER = rf"(?:{_DIGITS}|{_WORDS})"
 # "5-7", "5 to 7", "between 5 and 7": a pattern begins with BETWEEN, and RANGE_WORD knows whether it was there
@@ -31,10 +33,10 @@ RANGE_WORD = r"(?:\s?[-–—]\s?|\sto\s|(?(between)\sand\s|(?!)))"
 
 def read_number(words: str) -> float:
     """The number that digits ("1,200", "6.5") or words ("eighty-five") stand for."""
-    bare = words.lower().replace("\u00a0", "").replace("\u202f", "").replace("'", "")
+    bare = words.lower()
     if bare[0].isdigit():
-        if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", bare):
-            return float(bare.replace(",", ""))
+        if _GROUPED.fullmatch(bare):
+            return float(re.sub(r"[^\d.]", "", bare))
         return float(bare.replace(",", "."))
     total, part = 0.0, 0.0
     for word in re.findall(r"[a-z]+", bare):

@@ -261,9 +261,8 @@ def _amount(text: str, match: re.Match[str]) -> Value | None:
 def _read_amount(words: str) -> float:
     """As `read_number`, where a point or a space before three digits parts thousands too: "1.200", "1 200"."""
     bare = re.sub(r",-$", "", words)
-    if re.fullmatch(r"\d{1,3}(?:[ \u00a0\u202f'.,]\d{3})+(?:[.,]\d{1,2})?", bare):
-        whole, _, rest = (bare[:-3], "", bare[-2:]) if re.search(r"[.,]\d{2}$", bare) else (bare, "", "0")
-        return float(re.sub(r"\D", "", whole) + "." + rest)
+    if found := re.fullmatch(r"(\d{1,3}(?:[ \u00a0\u202f'.,]\d{3})+)(?:[.,](\d{1,2}))?", bare):
+        return float(re.sub(r"\D", "", found[1]) + "." + (found[2] or "0"))
     return read_number(bare)
 
 
