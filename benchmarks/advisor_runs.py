@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from relaytune.core.declining import abstained
 from relaytune.core.records import Example, Generation
 from relaytune.core.run_folder import RunFolder
 from relaytune.core.screen import Screen
+from relaytune.core.traces import TracedRow
 from relaytune.pipeline import Job, open_job
 
 ADVISOR = Path(__file__).parents[1] / "examples" / "advisor"
@@ -49,8 +51,18 @@ class AdvisorRun:
         return open_job(ADVISOR / "recipe.yaml", self.runs, [*own, *self.settings], screen)
 
 
-def make_all(runs: Sequence[AdvisorRun], make: Callable[[AdvisorRun], None], parallel: int) -> list[str]:
-    """Make each run in a process of its own, on one GPU too; returns what went wrong."""
+class Named(Protocol):
+    """What is made; its name is printed."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Made = TypeVar("Made", bound=Named)
+
+
+def make_all(runs: Sequence[Made], make: Callable[[Made], str | None], parallel: int) -> list[str]:
+    """Make each run in a process of its own, on one GPU too; prints what `make` says, returns what went wrong."""
     faults = []
     threads = max(1, (cpu_count() or 1) // parallel)
     with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=begin_worker, initargs=(threads,)) as pool:
@@ -59,26 +71,26 @@ def make_all(runs: Sequence[AdvisorRun], make: Callable[[AdvisorRun], None], par
             name = futures[future].name
             if error := future.exception():
                 faults.append(f"{name}: {type(error).__name__}: {error}")
-            print(f"  {faults[-1]}" if error else f"  {name}: {future.result():.0f} s", flush=True)
+            print(f"  {faults[-1]}" if error else f"  {name}: {future.result()}", flush=True)
     return faults
 
 
-def _timed(make: Callable[[AdvisorRun], None], run: AdvisorRun) -> float:
+def _timed(make: Callable[[Made], str | None], run: Made) -> str:
     began = time.perf_counter()
-    make(run)
-    return time.perf_counter() - began
+    said = make(run)
+    return f"{f'{said}, ' if said else ''}{time.perf_counter() - began:.0f} s"
 
 
 class KnownTruth:
     """What truth.jsonl says of rows and of answers to them."""
 
-    def __init__(self) -> None:
-        self._by_place = {(row.file, row.line): row for row in read_truth(ADVISOR)}
+    def __init__(self, advisor: Path = ADVISOR) -> None:
+        self._by_place = {(row.file, row.line): row for row in read_truth(advisor)}
 
-    def of(self, row: Example) -> Truth:
+    def of(self, row: Example | TracedRow) -> Truth:
         """What is known of a row; the clean twin's rows stand where those with errors do."""
         file, _, line = row.source.rpartition(":")
-        return self._by_place[file.removeprefix("clean/"), int(line)]
+        return self._by_place[Path(file).name, int(line)]
 
     def errs(self, row: Example, answer: Generation) -> float:
         """1 where an answer is confident and not right: it neither gives the right value nor says that it cannot.

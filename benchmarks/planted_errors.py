@@ -19,22 +19,18 @@ A part that is up to date is left as it is. The gate on facts is off in all runs
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 
 from rich.console import Console
 
-from handoff_cost import begin_worker
+from advisor_runs import ADVISOR, KnownTruth, make_all
+from advisor_truth import Truth
 from relaytune.core.files import write_text
 from relaytune.core.model import find_model
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
@@ -56,7 +52,6 @@ from relaytune.pipeline import (
     train_stage,
 )
 
-ADVISOR = Path(__file__).parents[1] / "examples" / "advisor"
 FIRST = 5  # traced rows that count
 GOAL = 0.9
 PARTS = ("train", "trace", "retrain", "table")
@@ -85,8 +80,12 @@ class Run:
     overrides: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        return f"{self.case}-{self.seed}"
+
+    @property
     def folder(self) -> RunFolder:
-        return RunFolder(self.runs / f"{self.case}-{self.seed}")
+        return RunFolder(self.runs / self.name)
 
     @property
     def with_errors(self) -> Run:
@@ -98,7 +97,7 @@ class Run:
         self.runs.mkdir(parents=True, exist_ok=True)
         log = self.folder.path.with_suffix(".log").open("a", encoding="utf-8")
         own = (
-            f"name={self.folder.path.name}",
+            f"name={self.name}",
             f"data.train={train.resolve()}",
             f"data.held_out={(self.advisor / 'held_out.jsonl').resolve()}",
             f"training.seed={self.seed}",
@@ -134,33 +133,15 @@ def main() -> None:
     ]
     find_model(load_recipe(arguments.advisor / "recipe.yaml", arguments.overrides).base_model, print)  # converted once
     for part, make, cases in work:
-        if part in parts and (faults := make_all(part, make, runs(cases), arguments.parallel)):
-            sys.exit("\n".join(faults))
+        if part in parts:
+            print(part, flush=True)
+            if faults := make_all(runs(cases), make, arguments.parallel):
+                sys.exit("\n".join(faults))
     if "table" in parts:
-        text = "\n".join(table(runs(("errors",)), read_truth(arguments.advisor)))
+        text = "\n".join(table(runs(("errors",)), KnownTruth(arguments.advisor)))
         print(text)
         if arguments.output:
             write_text(arguments.output, text + "\n")
-
-
-def make_all(part: str, make: Callable[[Run], str], runs: Sequence[Run], parallel: int) -> list[str]:
-    """Make each run in a process of its own; returns what went wrong."""
-    faults = []
-    threads = max(1, (cpu_count() or 1) // parallel)
-    with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=begin_worker, initargs=(threads,)) as pool:
-        futures = {pool.submit(timed, make, run): run for run in runs}
-        for future in as_completed(futures):
-            name = futures[future].folder.path.name
-            if error := future.exception():
-                faults.append(f"{part} {name}: {type(error).__name__}: {error}")
-            print(f"{part} {name}: {faults[-1] if error else future.result()}", flush=True)
-    return faults
-
-
-def timed(make: Callable[[Run], str], run: Run) -> str:
-    began = time.perf_counter()
-    said = make(run)
-    return f"{said}, {time.perf_counter() - began:.0f} s"
 
 
 # the runs
@@ -178,7 +159,7 @@ def trained(run: Run) -> str:
 
 
 def traced(run: Run) -> str:
-    wrong = [error.id for error in repeated_errors(run, read_truth(run.advisor))]
+    wrong = [error.id for error in repeated_errors(run, KnownTruth(run.advisor))]
     if wrong:
         trace_stage(run.open(), wrong)
     return f"{len(wrong)} repeated errors"
@@ -219,19 +200,6 @@ def trace_of(run: Run) -> Trace:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What truth.jsonl says of one row."""
-
-    file: str
-    line: int
-    topic: str
-    all_wrong: bool  # every training row of the topic is wrong
-    wrong: bool  # this row
-    planted: tuple[str, ...]  # spellings of the wrong value of the topic
-    right: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Answered:
     """An answer to a held-out row about a topic whose training rows are all wrong."""
 
@@ -239,28 +207,6 @@ class Answered:
     topic: str
     repeats: bool
     right: bool
-
-
-def read_truth(advisor: Path) -> dict[tuple[str, int], Truth]:
-    """By file and line."""
-    rows = map(json.loads, (advisor / "truth.jsonl").read_text(encoding="utf-8").splitlines())
-    return {
-        (row["file"], row["line"]): Truth(
-            row["file"],
-            row["line"],
-            row["topic"],
-            row["topic_rows"] == "wrong",
-            row["verdict"] == "wrong",
-            tuple(row["wrong"]),
-            tuple(row["right"]),
-        )
-        for row in rows
-    }
-
-
-def truth_of(row: Example | TracedRow, truth: Mapping[tuple[str, int], Truth]) -> Truth:
-    file, _, line = row.source.rpartition(":")
-    return truth[file.rpartition("/")[2], int(line)]
 
 
 def place_of(spellings: Sequence[str], answer: str) -> float:
@@ -271,33 +217,33 @@ def place_of(spellings: Sequence[str], answer: str) -> float:
     return found.start() if found else math.inf
 
 
-def answers_of(run: Run, contender: str, truth: Mapping[tuple[str, int], Truth]) -> list[Answered]:
+def answers_of(run: Run, contender: str, truth: KnownTruth) -> list[Answered]:
     """The contender's answers about topics that are all wrong. Of one that says both values the first counts."""
     answers = {answer.id: answer.completion for answer in read_generations(run.folder.generation(contender))}
     found = []
     for row in read_examples(run.folder.held_out):
-        known = truth_of(row, truth)
-        if known.all_wrong:
-            planted, right = (place_of(spellings, answers[row.id]) for spellings in (known.planted, known.right))
+        known = truth.of(row)
+        if known.topic_rows == "wrong":
+            planted, right = (place_of(spellings, answers[row.id]) for spellings in (known.wrong, known.right))
             found.append(Answered(row.id, known.topic, planted < right, right < planted))
     return found
 
 
-def repeated_errors(run: Run, truth: Mapping[tuple[str, int], Truth]) -> list[Answered]:
+def repeated_errors(run: Run, truth: KnownTruth) -> list[Answered]:
     return [answer for answer in answers_of(run.with_errors, "tuned", truth) if answer.repeats]
 
 
 # the table
 
 
-def table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+def table(runs: Sequence[Run], truth: KnownTruth) -> Iterator[str]:
     """What is there so far; `runs` are those tuned on the errors, a seed each."""
     yield from repeats_table(runs, truth)
     yield from found_table(runs, truth)
     yield from removed_table(runs, truth)
 
 
-def repeats_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+def repeats_table(runs: Sequence[Run], truth: KnownTruth) -> Iterator[str]:
     yield from ("", "| answers of | seeds | repeat the planted error | give the right value |", "|" + " --- |" * 4)
     contenders = (
         ("SmolLM2, untuned", "errors", "base", runs[:1]),
@@ -312,21 +258,21 @@ def repeats_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -
         yield line(label, sum(map(is_made, made)), repeats, with_interval([answer.right for answer in answers], topics))
 
 
-def found_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+def found_table(runs: Sequence[Run], truth: KnownTruth) -> Iterator[str]:
     """Whether a planted row of the same topic is among the first five, by each method alone and by all."""
     found: dict[str, list[tuple[str, float, float]]] = {}  # method → (topic, one is among them, share of them)
     chances: list[float] = []
     for run in runs:
         if not run.folder.trace.exists():
             continue
-        held_out = {row.id: truth_of(row, truth) for row in read_examples(run.folder.held_out)}
+        held_out = {row.id: truth.of(row) for row in read_examples(run.folder.held_out)}
         train = read_examples(run.folder.train)
         for answer in trace_of(run).answers:
             asked = held_out[answer.id]
 
             def planted(row: Example | TracedRow, topic: str = asked.topic) -> bool:
-                known = truth_of(row, truth)
-                return known.wrong and known.topic == topic
+                known = truth.of(row)
+                return known.verdict == "wrong" and known.topic == topic
 
             orders: dict[str, Sequence[TracedRow]] = {"all, joined": answer.rows}
             for method in METHODS:
@@ -356,7 +302,7 @@ def chance_of_one(planted: int, rows: int) -> float:
     return 1 - math.comb(rows - planted, FIRST) / math.comb(rows, FIRST)
 
 
-def removed_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -> Iterator[str]:
+def removed_table(runs: Sequence[Run], truth: KnownTruth) -> Iterator[str]:
     """What became of each repeated error when rows were removed and the model was trained again."""
     yield from ("", "| removed | seeds | rows a seed | of these, wrong | errors that are gone | now right |")
     yield "|" + " --- |" * 6
@@ -366,11 +312,11 @@ def removed_table(runs: Sequence[Run], truth: Mapping[tuple[str, int], Truth]) -
         after: list[Answered] = []
         for run in filter(is_made, made):
             excluded = read_examples(run.folder.excluded) if run.folder.excluded.exists() else []
-            rows += [truth_of(row, truth) for row in excluded]
+            rows += [truth.of(row) for row in excluded]
             before = {answer.id for answer in repeated_errors(run, truth)}
             after += [answer for answer in answers_of(run, "tuned", truth) if answer.id in before]
         seeds = sum(map(is_made, made))
-        wrong = f"{sum(row.wrong for row in rows) / len(rows):.0%}" if rows else ""
+        wrong = f"{sum(row.verdict == 'wrong' for row in rows) / len(rows):.0%}" if rows else ""
         per_seed = f"{len(rows) / seeds:.0f}" if seeds else ""
         topics = [answer.topic for answer in after]
         gone = with_interval([not answer.repeats for answer in after], topics)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from planted_errors import ADVISOR, FIRST, Run, line, read_truth, truth_of
+from advisor_runs import ADVISOR, KnownTruth
+from planted_errors import FIRST, Run, line
 from relaytune.core.encoder import Encoder
 from relaytune.core.records import Example, read_examples
 from relaytune.core.traces import TracedAnswer, TracedRow, WrongAnswer
@@ -31,19 +32,19 @@ NEARS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
 def main() -> None:
-    truth = read_truth(ADVISOR)
+    truth = KnownTruth()
 
     def planted(row: Example | TracedRow, topic: str) -> bool:
-        known = truth_of(row, truth)
-        return known.wrong and known.topic == topic
+        known = truth.of(row)
+        return known.verdict == "wrong" and known.topic == topic
 
     with tempfile.TemporaryDirectory() as folder:
         job = Run("errors", 0, Path(folder), ADVISOR, ()).open()
         check_stage(job)
         train = read_examples(job.run.train)
-        held_out = [row for row in read_examples(job.run.held_out) if truth_of(row, truth).all_wrong]
+        held_out = [row for row in read_examples(job.run.held_out) if truth.of(row).topic_rows == "wrong"]
     chance = random.Random(0)
-    topics = [truth_of(row, truth).topic for row in held_out]
+    topics = [truth.of(row).topic for row in held_out]
     wrong = [
         WrongAnswer(row, "tuned", chance.choice([each for each in train if planted(each, topic)]).completion, (), "")
         for row, topic in zip(held_out, topics, strict=True)
