@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor_runs import ADVISOR, AUDITED, CLEAN, WITH_ERRORS, AdvisorRun, KnownTruth, make_all, print_row
+from advisor_runs import ADVISOR, AUDITED, CLEAN, NOT_AUDITED, WITH_ERRORS, AdvisorRun, KnownTruth, make_all, print_row
 from relaytune.core.claims import AnswerVerdict
 from relaytune.core.files import folder_replaced, sha256_of_file, sha256_of_value, write_json
 from relaytune.core.lineage import read_metrics
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def teaching(self) -> AdvisorRun:
-        settings = ("data.facts=null", *self.overrides, f"training.num_epochs={self.teaching_epochs}")
+        settings = (*NOT_AUDITED, *self.overrides, f"training.num_epochs={self.teaching_epochs}")
         return AdvisorRun(f"teaching-{self.seed}", CLEAN, TEACHING_SEED + self.seed, self.runs, settings)
 
     @property

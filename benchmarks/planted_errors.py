@@ -29,7 +29,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from advisor_runs import ADVISOR, KnownTruth, make_all
+from advisor_runs import ADVISOR, NOT_AUDITED, KnownTruth, make_all
 from advisor_truth import Truth
 from relaytune.core.files import write_text
 from relaytune.core.model import find_model
@@ -59,13 +59,12 @@ TUNED_ON = ("errors", "clean")
 REMOVED = ("first_five", "taught", "random")
 # no gate, and nothing measured that the question does not need
 SETTINGS = (
-    "data.facts=null",
+    *NOT_AUDITED,
     "judging=null",
     "evaluation.forgetting=false",
     "evaluation.scorers=[rouge_l]",
     "evaluation.few_shot={ks: [2], draws: 1}",
     "session.save_every=1m",  # a call that is cut off loses little
-    "decision={keep_when: [tuned beats best_prompt on rouge_l]}",
 )
 
 
