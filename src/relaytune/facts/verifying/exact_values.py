@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relaytune.core.claims import Claim, ClaimVerdict
-from relaytune.facts.language.polarity import denies, denies_existence
+from relaytune.facts.language.polarity import clauses, denies, denies_existence
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import Value, agree, comparable, values
 from relaytune.facts.language.words import content_stems, stem
@@ -36,6 +36,7 @@ SURELY = 0.6  # stands in for words beside the value
 DENIES = 0.7
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
+SCORE_STEMS = content_stems("score point mark grade band result")
 TURNING_POINTS = frozenset({"=begin", "=end", "=deadline"})  # what a date is of
 
 
@@ -117,6 +118,8 @@ def _candidates(
                     or vocabulary.share(telling, beside) >= SAME_ATTRIBUTE,
                 )
             )
+    if any(_of_one_test(one, fact) for one in candidates):  # then bare numbers say nothing
+        candidates = [one for one in candidates if _of_one_test(one, fact)]
     if any(one.fact.value.nouns & fact.value.nouns for one in candidates):
         candidates = [one for one in candidates if one.fact.value.nouns & fact.value.nouns]
     if any(one.same_subject and one.same_attribute for one in candidates):
@@ -145,7 +148,7 @@ def _score(weights: dict[str, float], line: Line, fact: Fact, vocabulary: Vocabu
 def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
     """Whether a number of the sources counts what the claim's number does, or what its question asks for."""
     if other.value.kind == "score":
-        return not told.isdisjoint(content_stems(other.value.measure))
+        return not told.isdisjoint(content_stems(other.value.measure) | SCORE_STEMS)
     if other.value.nouns:
         return bool(other.value.nouns & (claimed.nouns | told))
     return bool(claimed.nouns & other.close)
@@ -162,10 +165,10 @@ def _denial(
     claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line], vocabulary: Vocabulary
 ) -> Line | None:
     """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
-    if fact.value.measure.startswith("score of "):
-        speaking = vocabulary.lines_with(stem(fact.value.measure.removeprefix("score of ")))
-        if speaking and all(denies(line.text) and not line.facts for line in speaking):
-            return speaking[0]  # "no such test is asked for"
+    for test in _tests(fact.value):
+        if speaking := vocabulary.lines_with(test):
+            if all(_denies_of(line, test) for line in speaking):
+                return speaking[0]  # "no such test is asked for"
     for line in lines:
         if line.facts or not denies_existence(line.text):
             continue
@@ -173,6 +176,23 @@ def _denial(
         if covered >= DENIES * sum(weights.values()) and may_speak_of(line, claim, vocabulary):
             return line
     return None
+
+
+def _of_one_test(one: _Candidate, fact: Fact) -> bool:
+    return one.fact.value.measure == fact.value.measure and fact.value.measure.startswith("score of ")
+
+
+def _tests(value: Value) -> frozenset[str]:
+    """Stems of the test that a value may be a score in: "540 in the GMAT", "540 GMAT points"."""
+    if value.measure.startswith("score of "):
+        return frozenset({stem(value.measure.removeprefix("score of "))})
+    return value.nouns - SCORE_STEMS if value.nouns & SCORE_STEMS else frozenset()
+
+
+def _denies_of(line: Line, word: str) -> bool:
+    """Whether what a line says of a word is a denial, and no value."""
+    speaking = [clause for clause in clauses(line.text) if word in content_stems(clause)]
+    return bool(speaking) and all(denies(clause) and not values(clause) for clause in speaking)
 
 
 def _repeats_question(claim: Claim, fact: Fact) -> bool:
