@@ -100,6 +100,8 @@ def _candidates(
             beside = other.close | line.stems | line.above
             if not comparable(fact.value, other.value) or (is_count and not _count_alike(fact.value, other, told)):
                 continue
+            if fact.value.measure != other.value.measure and not _tests(fact.value) <= beside:
+                continue
             if fact.value.kind == "date" and not (same_turn(fact, other) and attribute & TURNING_POINTS <= beside):
                 continue
             telling = attribute
