@@ -66,7 +66,7 @@ def verdict_of_value(claim: Claim, fact: Fact, lines: Sequence[Line], vocabulary
         enough = SUPPORTS if one.score < best else SUPPORTS_AS_BEST
         if one.agrees and one.score >= max(enough, best - NEAR_BEST):
             return verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
-    if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
+    if any(_may_agree(one) and one.score >= best - SPEAKS_OF_IT for one in candidates):
         return not_found(f"the sources say {value!r}, but not clearly of this", kind)
     if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, candidates[0], vocabulary):
         reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
@@ -178,6 +178,10 @@ def _denial(
         if covered >= DENIES * sum(weights.values()) and may_speak_of(line, claim, vocabulary):
             return line
     return None
+
+
+def _may_agree(one: _Candidate) -> bool:
+    return bool(one.agrees) or (one.agrees is None and one.same_attribute)
 
 
 def _of_one_test(one: _Candidate, fact: Fact) -> bool:
