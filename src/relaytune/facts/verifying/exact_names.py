@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from relaytune.core.claims import Claim, ClaimVerdict
@@ -20,6 +21,8 @@ from relaytune.facts.verifying.exact_subjects import (
     verdict,
 )
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
+
+_TITLE = re.compile(r"(?:^|[;.]\s)\s*([^:;.]{1,40}):\s*$")
 
 
 def verdicts_of_names(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) -> list[ClaimVerdict]:
@@ -65,10 +68,17 @@ def _naming_another(
         here = line.stems | line.above
         share = vocabulary.share
         same_role = said & line.stems and max(share(said, here), share(asked, here)) >= SAME_ATTRIBUTE
+        same_role = same_role or any(_is_titled(line, other, said) for other in others)
         of_subject = bool(of_subjects) and of_subjects <= line.all_stems
         if same_role and (of_subject or share(said, line.all_stems) >= SAME_WORDS):
             found = line, others[0]
     return found
+
+
+def _is_titled(line: Line, name: Name, said: frozenset[str]) -> bool:
+    """Whether a name stands behind a title of the words said: "Coordinator: Dr Berg"."""
+    title = _TITLE.search(line.text[: name.start])
+    return title is not None and bool(content_stems(title[1])) and content_stems(title[1]) <= said
 
 
 def _same_sort(name: Name, other: Name) -> bool:
