@@ -69,8 +69,8 @@ def _naming_another(
         share = vocabulary.share
         same_role = said & line.stems and max(share(said, here), share(asked, here)) >= SAME_ATTRIBUTE
         same_role = same_role or any(_is_titled(line, other, said) for other in others)
-        of_subject = bool(of_subjects) and of_subjects <= line.all_stems
-        if same_role and (of_subject or share(said, line.all_stems) >= SAME_WORDS):
+        of_subject = of_subjects <= line.all_stems if of_subjects else share(said, line.all_stems) >= SAME_WORDS
+        if same_role and of_subject:
             found = line, others[0]
     return found
 

@@ -31,7 +31,7 @@ BEYOND = 0.15  # taken off for what a line says beside its value and the claim d
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
 SUPPORTS = 0.4
 SUPPORTS_AS_BEST = 0.25  # where no other value fits better
-CONTRADICTS = 0.5  # where the subject is not named in so many words
+CONTRADICTS = 0.4  # where the subject is not named in so many words
 SURELY = 0.6  # stands in for words beside the value
 DENIES = 0.7
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
@@ -68,7 +68,7 @@ def verdict_of_value(claim: Claim, fact: Fact, lines: Sequence[Line], vocabulary
             return verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
     if any(_may_agree(one) and one.score >= best - SPEAKS_OF_IT for one in candidates):
         return not_found(f"the sources say {value!r}, but not clearly of this", kind)
-    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, candidates[0], vocabulary):
+    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, fact, candidates[0], vocabulary):
         reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
         return verdict("contradicted", reason, candidates[0].line, kind)
     if denial := _denial(claim, fact, weights, lines, vocabulary):
@@ -156,11 +156,12 @@ def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
     return bool(claimed.nouns & other.close)
 
 
-def _surely_of_it(claim: Claim, one: _Candidate, vocabulary: Vocabulary) -> bool:
+def _surely_of_it(claim: Claim, fact: Fact, one: _Candidate, vocabulary: Vocabulary) -> bool:
     """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
     if not one.same_attribute and (one.score < SURELY or one.fact.value.measure == "count"):
         return False
-    return one.same_subject or (one.score >= CONTRADICTS and may_speak_of(one.line, claim, vocabulary))
+    enough = CONTRADICTS if fact.close else SURELY
+    return one.same_subject or (one.score >= enough and may_speak_of(one.line, claim, vocabulary))
 
 
 def _denial(
