@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from relaytune.core.claims import Claim, ClaimVerdict
 from relaytune.facts.language.names import DEGREE_STEMS, Name, is_person, names
-from relaytune.facts.language.polarity import clauses, denied_things, denies, says_yes
+from relaytune.facts.language.polarity import Denied, clauses, denied_things, denies, says_yes
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.verifying.exact_lines import Line, told_stems
@@ -23,6 +23,7 @@ from relaytune.facts.verifying.exact_subjects import (
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
 _TITLE = re.compile(r"(?:^|[;.]\s)\s*([^:;.]{1,40}):\s*$")
+_STUDYING = DEGREE_STEMS | content_stems("study studies")
 
 
 def verdicts_of_names(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) -> list[ClaimVerdict]:
@@ -98,11 +99,13 @@ def verdicts_of_things(claim: Claim, lines: Sequence[Line]) -> list[ClaimVerdict
         return []
     told = content_stems(claim.text if claim.part == "question" else claim.context)
     for line in lines:
-        if any(_speaks_of(told, thing) for thing in denied_things(line.text)):
+        if any(_speaks_of(told, denied) for denied in denied_things(line.text)):
             return [verdict("contradicted", "the source says that there is none", line, "negation")]
     return []
 
 
-def _speaks_of(told: frozenset[str], thing: frozenset[str]) -> bool:
-    """Whether words have all of a thing's; "degree" and "programme" are as good as each other."""
-    return thing <= told or bool(thing & DEGREE_STEMS and told & DEGREE_STEMS and thing - DEGREE_STEMS <= told)
+def _speaks_of(told: frozenset[str], denied: Denied) -> bool:
+    """Whether words have all of a thing's, and of those that it is denied; to study it is to take its programme."""
+    thing = denied.thing
+    same = thing <= told or bool(thing & DEGREE_STEMS and told & _STUDYING and thing - DEGREE_STEMS <= told)
+    return same and denied.whom <= told
