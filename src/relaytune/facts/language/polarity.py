@@ -24,6 +24,10 @@ _DENIAL = re.compile(
     r"|n['’]t\b",
     re.IGNORECASE,
 )
+_ALSO_DENIED = re.compile(
+    r"\b(?:and|or|nor)\s+(?:(?:do|does|did|is|are|was|were|has|have|can|may|must|will)\s+)?(?:not|no|never|cannot)\b",
+    re.IGNORECASE,
+)
 _NEITHER_NOR = re.compile(r"\bneither\b(.*?)\bnor\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\W*(?:it|they|this|that|these|those|he|she)\b", re.IGNORECASE)
 # a word that denies another → that other
@@ -75,6 +79,8 @@ def denies_existence(sentence: str) -> bool:
 def denies(clause: str) -> bool:
     """Whether a clause denies what its other words say: an odd number of denials."""
     bare = _NEITHER_NOR.sub(r"not \1", _NEUTRAL.sub(" ", clause))
+    if first := _DENIAL.search(bare):  # "no lift and no garden" denies once, of both
+        bare = bare[: first.end()] + _ALSO_DENIED.sub(" ", bare[first.end() :])
     return (len(_DENIAL.findall(bare)) + len(_DENYING.findall(bare))) % 2 == 1
 
 
