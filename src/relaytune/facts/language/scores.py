@@ -13,9 +13,7 @@ _NOT_A_TEST = re.compile(
     r"(?:ECTS|CEFR|USA|PDF|EU|UTC|CET|GMT|PIN|MSc|BSc|MBA|LLM|PhD"
     r"|EUR|USD|GBP|CHF|JPY|INR|SEK|NOK|DKK|PLN|CZK|CAD|AUD|CNY)"
 )
-SCORE_WORD = re.compile(
-    r"\b(?:score|scores|band|bands|grade|points?|average|GPA|mark|overall|result)\b", re.IGNORECASE
-)
+SCORE_WORD = re.compile(r"\b(?:score|scores|band|bands|grade|points?|average|GPA|mark|overall|result)\b", re.IGNORECASE)
 _BREATH_ENDS = re.compile(rf"[;.!?|]\s|\bor\b|\band\b|{NUMBER}", re.IGNORECASE)
 
 

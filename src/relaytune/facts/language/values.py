@@ -249,11 +249,12 @@ _FAMILIES = {  # unit → what it measures, and how many of these it is
     "minute": ("minutes", 1), "min": ("minutes", 1), "hour": ("minutes", 60),
     "hr": ("minutes", 60), "h": ("minutes", 60), "second": ("seconds", 1),
     "day": ("days", 1), "week": ("days", 7), "wk": ("days", 7), "fortnight": ("days", 14), "month": ("months", 1),
-    "year": ("months", 12), "yr": ("months", 12), "decade": ("months", 120), "semester": ("semesters", 1), "trimester": ("trimesters", 1), "term": ("terms", 1),
+    "year": ("months", 12), "yr": ("months", 12),
+    "decade": ("months", 120), "semester": ("semesters", 1), "trimester": ("trimesters", 1), "term": ("terms", 1),
 }  # fmt: skip
 _TIMES_SPENT = frozenset(measure for measure, _ in _FAMILIES.values())
 _DURATION = re.compile(
-    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|half an?(?=\s)|(?<=for )an?(?=\s)|(?<=within )an?(?=\s)|(?<=takes )an?(?=\s))"
+    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|half an?(?=\s)|(?:(?<=for )|(?<=within )|(?<=takes ))an?(?=\s))"
     rf"(?:{RANGE_WORD}(?P<high>{NUMBER}))?[\s-](?:\(\d+\)\s)?"
     rf"(?P<qualifier>(?:full |consecutive |calendar |academic |more |standard )?(?:working |business |week)?)"
     rf"(?P<unit>{'|'.join(_FAMILIES)})s?\b(?:-long)?(?P<age>[\s-](?:old|of age))?",

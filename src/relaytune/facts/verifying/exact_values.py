@@ -169,9 +169,8 @@ def _denial(
 ) -> Line | None:
     """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
     for test in _tests(fact.value):
-        if speaking := vocabulary.lines_with(test):
-            if all(_denies_of(line, test) for line in speaking):
-                return speaking[0]  # "no such test is asked for"
+        if (speaking := vocabulary.lines_with(test)) and all(_denies_of(line, test) for line in speaking):
+            return speaking[0]  # "no such test is asked for"
     for line in lines:
         if line.facts or not denies_existence(line.text):
             continue
