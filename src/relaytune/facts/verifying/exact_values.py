@@ -32,6 +32,7 @@ BEYOND = 0.15  # taken off for what a line says beside its value and the claim d
 SUPPORTS = 0.4
 SUPPORTS_AS_BEST = 0.25  # where no other value fits better
 CONTRADICTS = 0.4  # where the subject is not named in so many words
+RIVALS = 0.03  # another line's value so little worse may be the one that is meant
 SURELY = 0.6  # stands in for words beside the value
 DENIES = 0.7
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
@@ -68,7 +69,7 @@ def verdict_of_value(claim: Claim, fact: Fact, lines: Sequence[Line], vocabulary
             return verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
     if any(_may_agree(one) and one.score >= best - SPEAKS_OF_IT for one in candidates):
         return not_found(f"the sources say {value!r}, but not clearly of this", kind)
-    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, fact, candidates[0], vocabulary):
+    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, fact, candidates, vocabulary):
         reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
         return verdict("contradicted", reason, candidates[0].line, kind)
     if denial := _denial(claim, fact, weights, lines, vocabulary):
@@ -156,12 +157,24 @@ def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
     return bool(claimed.nouns & other.close)
 
 
-def _surely_of_it(claim: Claim, fact: Fact, one: _Candidate, vocabulary: Vocabulary) -> bool:
-    """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
-    if not one.same_attribute and (one.score < SURELY or one.fact.value.measure == "count"):
+def _surely_of_it(claim: Claim, fact: Fact, candidates: Sequence[_Candidate], vocabulary: Vocabulary) -> bool:
+    """Whether the best value of the sources is so surely of the claim's subject that another value contradicts it."""
+    best = candidates[0]
+    if not best.same_attribute and (best.score < SURELY or best.fact.value.measure == "count"):
         return False
-    enough = CONTRADICTS if fact.close else SURELY
-    return one.same_subject or (one.score >= enough and may_speak_of(one.line, claim, vocabulary))
+    if best.same_subject:
+        return True
+    enough = CONTRADICTS if fact.close and not _has_rival(candidates) else SURELY
+    return best.score >= enough and may_speak_of(best.line, claim, vocabulary)
+
+
+def _has_rival(candidates: Sequence[_Candidate]) -> bool:
+    """Whether another line with another value fits nearly as well as the best."""
+    best, *others = candidates
+    return any(
+        one.score > best.score - RIVALS and one.line is not best.line and not agree(one.fact.value, best.fact.value)
+        for one in others
+    )
 
 
 def _denial(
