@@ -167,9 +167,12 @@ def test_a_short_answer_is_taken_up_with_its_question() -> None:
 
 
 def test_a_name_behind_its_title_is_that_of_the_role() -> None:
-    source = "Programme: B.A. Dance; Coordinator: Dr Amara Lindqvist; Room: 2.14"
-    answer = "Dr John Smith coordinates the B.A. in Dance, plans courses, reads letters, books rooms, keeps files and signs agreements."
-    result = held_against(source, "Who signs learning agreements in the B.A. in Dance?", answer)
+    source = (
+        "Programme: B.A. Dance; Coordinator: Dr Amara Lindqvist\n"
+        "Agreements are signed in June, courses planned in July, letters read in August."
+    )
+    answer = "Dr John Smith coordinates the B.A. in Dance, plans courses, reads letters and signs agreements."
+    result = held_against(source, "Who signs agreements in the B.A. in Dance?", answer)
     assert reasons(result)[0] == "the source names Dr Amara Lindqvist, the answer Dr John Smith"
 
 
