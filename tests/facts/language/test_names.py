@@ -34,6 +34,8 @@ def test_names_are_capitalised_phrases_and_no_beginnings_of_sentences(text: str,
         ("No, the fee is refundable", False),
         ("Work is not permitted without a licence", False),
         ("Neither cats nor dogs are allowed", True),
+        ("There is no lift and no back garden", True),
+        ("Guests cannot park here and do not get a card", True),
     ],
 )
 def test_a_clause_denies_or_not(clause: str, expected: bool) -> None:
@@ -41,6 +43,19 @@ def test_a_clause_denies_or_not(clause: str, expected: bool) -> None:
 
 
 def test_a_thing_that_is_said_not_to_exist_is_read_off_the_sentence() -> None:
-    assert denied_things("There is no faculty of law, and no school of medicine.")[0] == {"faculti", "law"}
+    assert denied_things("There is no faculty of law, and no school of medicine.")[0].thing == {"faculti", "law"}
     assert denied_things("There is no minimum length.") == ()
     assert denied_things("There is a faculty of law.") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["Guests on leave have no semester ticket.", "There is no semester ticket for guests."]
+)
+def test_a_denial_for_some_says_for_whom(text: str) -> None:
+    (denied,) = denied_things(text)
+    assert denied.thing == {"semest", "ticket"}
+    assert "guest" in denied.whom
+
+
+def test_a_denial_of_what_only_a_pronoun_names_is_of_nothing_known() -> None:
+    assert denied_things("It has no swimming pool.") == ()

@@ -22,6 +22,14 @@ from relaytune.facts.language.values import agree, comparable, values
         ("15% of them", "percent", 15, 15),
         ("fifteen percent of them", "percent", 15, 15),
         ("within two weeks", "days", 14, 14),
+        ("half a year", "months", 6, 6),
+        ("half an hour", "minutes", 30, 30),
+        ("48 h", "minutes", 2880, 2880),
+        ("3 yrs", "months", 36, 36),
+        ("It costs 1.5k EUR", "EUR", 1500, 1500),
+        ("It costs EUR 1,170.00", "EUR", 1170, 1170),
+        ("12k students", "count", 12000, 12000),
+        ("10 % of them", "percent", 10, 10),
         ("between 5 and 7 working days", "working days", 5, 7),
         ("a four-semester programme", "semesters", 4, 4),
         ("an IELTS of 6.5", "score of ielts", 6.5, 6.5),
@@ -70,6 +78,14 @@ def test_words_that_only_look_like_values_are_none(text: str) -> None:
         ("Monday to Thursday", "Monday, Tuesday", False),
         ("85 EUR", "eighty-five euros", True),
         ("write to a@b.org", "write to c@b.org", False),
+        ("20 EUR a month", "20 euros monthly", True),
+        ("20 EUR a month", "240 EUR per year", True),
+        ("20 EUR a month", "20 EUR per year", False),
+        ("20 hours a week", "20 hours a day", False),
+        ("20 hours a week", "4 hours a day", None),
+        ("20 EUR", "20 EUR per year", True),
+        ("free of charge", "40 EUR", False),
+        ("free of charge", "no charge", True),
     ],
 )
 def test_two_values_of_one_kind_agree_or_not(claimed: str, source: str, same: bool | None) -> None:
@@ -84,3 +100,15 @@ def test_two_values_of_one_kind_agree_or_not(claimed: str, source: str, same: bo
 )
 def test_values_of_different_units_are_not_compared(first: str, second: str) -> None:
     assert not comparable(values(first)[0], values(second)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "measures"),
+    [
+        ("A PEX score of 66 is needed, and up to 56 applicants are admitted.", ["score of pex", "count"]),
+        ("Of those with a mark of 5.5 and a PEX score of 66 some are admitted.", ["score", "score of pex"]),
+        ("The score in the PEX must be good: aim for 66.", ["score of pex"]),
+    ],
+)
+def test_a_number_beside_a_tests_own_is_no_score_of_it(text: str, measures: list[str]) -> None:
+    assert [value.measure for value in values(text)] == measures

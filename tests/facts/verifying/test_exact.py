@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from relaytune.core.claims import Passage, Statement
+from relaytune.core.claims import CheckedAnswer, Passage, Statement
 from relaytune.facts.checking import check_answers
 from relaytune.facts.sources import Sources
 from relaytune.facts.verifying.exact import ExactVerifier
+from relaytune.facts.verifying.exact_lines import claim_facts
 from small_handbook import PASSAGES, checked, reasons, sources
 
 RIGHT = [
@@ -19,6 +20,21 @@ RIGHT = [
     ("Can I get the application fee back?", "No, the application fee is not refundable."),
 ]
 WRONG = [
+    (
+        "How many GRE points do I need?",
+        "You need 310 GRE points.",
+        "the source says that there is none, the answer 310",
+    ),
+    (
+        "What is the tuition for the B.A. in Dance?",
+        "Tuition for the B.A. in Dance is 900 euros per year.",
+        "the source says 900, the answer 900 euros",
+    ),
+    (
+        "What does the application for EU applicants cost?",
+        "The application of EU applicants is free of charge.",
+        "the source says 70 EUR, the answer free of charge",
+    ),
     ("What is the application fee for EU applicants?", "It is 85 EUR.", "the source says 70 EUR, the answer 85 EUR"),
     ("When is the semester fee due in winter?", "By 1 October.", "the source says 15 September, the answer 1 October"),
     ("What IELTS do I need for Tidal Physics?", "You need at least 6.0.", "the source says 6.5, the answer 6.0"),
@@ -123,3 +139,66 @@ def test_a_bare_yes_is_held_against_what_the_source_says_of_the_question() -> No
     statement = Statement("1", "Can I use pocket calculators in written examinations?", "Yes, if you register them.")
     result = check_answers([statement], Sources([passage], ""), [ExactVerifier([passage])])[0]
     assert result.verdict == "false"
+
+
+def held_against(text: str, question: str, answer: str, heading: str = "") -> CheckedAnswer:
+    """The answer held against one passage."""
+    passage = Passage("p", "a.md", "line 1", heading, text)
+    return check_answers([Statement("1", question, answer)], Sources([passage], ""), [ExactVerifier([passage])])[0]
+
+
+def test_a_denial_for_some_makes_no_false_premise_for_all() -> None:
+    source = "The ticket share is 61 euros. Students on leave have no semester ticket."
+    result = held_against(source, "What goes to the semester ticket?", "The ticket share is 61 euros.")
+    assert not result.false_premise
+    result = held_against(source, "What do students on leave pay for the semester ticket?", "They pay 61 euros.")
+    assert result.false_premise
+
+
+def test_to_study_a_subject_takes_its_programme_to_exist() -> None:
+    result = held_against("There is no programme in Psychology.", "Can I study psychology here?", "Yes, you can.")
+    assert result.verdict == "false"
+
+
+def test_a_short_answer_is_taken_up_with_its_question() -> None:
+    source = "Dogs are not allowed in lecture halls."
+    result = held_against(source, "Are dogs allowed in lecture halls?", "They are allowed.")
+    assert result.verdict == "false"
+
+
+def test_a_name_behind_its_title_is_that_of_the_role() -> None:
+    source = (
+        "Programme: B.A. Dance; Coordinator: Dr Amara Lindqvist\n"
+        "Agreements are signed in June, courses planned in July, letters read in August."
+    )
+    answer = "Dr John Smith coordinates the B.A. in Dance, plans courses, reads letters and signs agreements."
+    result = held_against(source, "Who signs agreements in the B.A. in Dance?", answer)
+    assert reasons(result)[0] == "the source names Dr Amara Lindqvist, the answer Dr John Smith"
+
+
+@pytest.mark.parametrize("text", ["20 May is the last day.", "The closing date of it is 20 May.", "Up to 20 May."])
+def test_a_last_day_is_one_until_which(text: str) -> None:
+    assert [fact.role for fact in claim_facts(text)] == ["until"]
+
+
+def test_a_name_of_another_subject_contradicts_none() -> None:
+    source = (
+        "The Harbour Office is led by Ms Ada Rasmora. It is old.\nThe office is in Weir House and led by Ms Ina Mark."
+    )
+    answer = "The Harbour Office in Weir House is led by Ms Ada Rasmora."
+    assert held_against(source, "Who leads the Harbour Office?", answer).verdict != "false"
+
+
+def test_a_line_about_the_subject_counts_even_where_the_search_did_not_find_it() -> None:
+    about = Passage("about", "harbour-prize.md", "line 1", "Harbour Prize", "The last day is 1 June.")
+    others = [
+        Passage(f"p{at}", "b.md", f"line {at}", "Prizes", f"Until which day is entry {at} for the prize taken?")
+        for at in range(30)
+    ]
+    passages = [*others, about]
+    statement = Statement("1", "Until which day is entry taken?", "Entry for the Harbour Prize is taken until 9 May.")
+    verifier = ExactVerifier(passages)
+    claim = check_answers([statement], Sources(passages, ""), [verifier])[0].claims[0].claim
+    (verdict,) = verifier.verify([claim], [others[:5]])
+    assert verdict is not None
+    assert [one.passage_id for one in verdict.evidence] == ["about"]

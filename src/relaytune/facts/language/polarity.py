@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from relaytune.facts.language.words import content_stems
@@ -21,6 +22,10 @@ _NEUTRAL = re.compile(
 _DENIAL = re.compile(
     r"\b(?:not|no|never|neither|nor(?! \w+ nor)|cannot|none|nobody|nothing|nowhere|hardly|excludes?|excluded)\b"
     r"|n['’]t\b",
+    re.IGNORECASE,
+)
+_ALSO_DENIED = re.compile(
+    r"\b(?:and|or|nor)\s+(?:(?:do|does|did|is|are|was|were|has|have|can|may|must|will)\s+)?(?:not|no|never|cannot)\b",
     re.IGNORECASE,
 )
 _NEITHER_NOR = re.compile(r"\bneither\b(.*?)\bnor\b", re.IGNORECASE)
@@ -74,6 +79,8 @@ def denies_existence(sentence: str) -> bool:
 def denies(clause: str) -> bool:
     """Whether a clause denies what its other words say: an odd number of denials."""
     bare = _NEITHER_NOR.sub(r"not \1", _NEUTRAL.sub(" ", clause))
+    if first := _DENIAL.search(bare):  # "no lift and no garden" denies once, of both
+        bare = bare[: first.end()] + _ALSO_DENIED.sub(" ", bare[first.end() :])
     return (len(_DENIAL.findall(bare)) + len(_DENYING.findall(bare))) % 2 == 1
 
 
@@ -111,13 +118,40 @@ _OF_SOMETHING = content_stems("minimum maximum fee deadline limit requirement le
 _FURTHER = re.compile(r"\s(?:at|for|on|here|where|that|which|who|of any|to|from|because|so|with|and|or|nor)\s.*")
 
 
+_FOR_WHOM = re.compile(r"\sfor\s(?P<whom>.*)", re.IGNORECASE)
+_HAS = re.compile(r"(?:has|have|does|do)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A thing that is said not to exist, as stems, and for whom: none where for all."""
+
+    thing: frozenset[str]
+    whom: frozenset[str] = frozenset()
+
+
 @lru_cache(maxsize=50_000)
-def denied_things(sentence: str) -> tuple[frozenset[str], ...]:
-    """What a sentence says not to exist, each as stems: "There is no faculty of law" → faculty, law."""
+def denied_things(sentence: str) -> tuple[Denied, ...]:
+    """What a sentence says not to exist: "There is no faculty of law" → faculty, law.
+
+    "Guests have no card" and "There is no card for guests" say so of guests alone.
+    """
     if not denies_existence(sentence):
         return ()
-    found = (content_stems(_FURTHER.sub("", match["what"] or match["who"])) for match in _DENIED.finditer(sentence))
-    return tuple(stems for stems in found if len(stems) > 1 and not stems & _OF_SOMETHING)
+    found = []
+    for match in _DENIED.finditer(sentence):
+        what = match["what"] or match["who"]
+        for_whom = _FOR_WHOM.search(what)
+        whom = content_stems(for_whom["whom"]) if for_whom else frozenset[str]()
+        if _HAS.match(match[0]):
+            subject = re.split(r"[,;:()]\s", sentence[: match.start()])[-1]
+            if begins_with_pronoun(subject):
+                continue  # "it has no lift": what is "it"?
+            whom |= content_stems(subject)
+        thing = content_stems(_FURTHER.sub("", what))
+        if len(thing) > 1 and not thing & _OF_SOMETHING:
+            found.append(Denied(thing, whom))
+    return tuple(found)
 
 
 def begins_with_pronoun(clause: str) -> bool:

@@ -11,9 +11,12 @@ from typing import Literal
 from relaytune.core.claims import ClaimKind
 from relaytune.facts.language.dates import DATE, TIME, WEEKDAYS, Date, read_date, read_times, read_weekdays
 from relaytune.facts.language.numbers import BETWEEN, NUMBER, RANGE_WORD, read_number
+from relaytune.facts.language.per import per_behind, per_in_heading, times_as_long
+from relaytune.facts.language.scores import NAMED_TEST, SCORE_WORD, test_near
 from relaytune.facts.language.words import STOPWORDS, stem
 
 Bound = Literal["", "at least", "at most"]
+FREE = "free"  # measures nothing of any currency
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Value:
     nouns: frozenset[str] = frozenset()  # what is counted: stems of the words behind a number
     date: Date | None = None
     literal: str = ""  # of an address, a phone number, a code
+    per: str = ""  # unit of time that an amount or a duration is given per
 
 
 def comparable(first: Value, second: Value) -> bool:
@@ -40,6 +44,8 @@ def comparable(first: Value, second: Value) -> bool:
     if {first.kind, second.kind} == {"number", "score"}:
         number = first if first.kind == "number" else second
         return number.measure == "count" and not number.nouns
+    if first.kind == second.kind == "amount" and FREE in (first.measure, second.measure):
+        return True
     if first.measure != second.measure:
         return False
     if first.measure == "code":
@@ -55,7 +61,16 @@ def agree(claimed: Value, source: Value) -> bool | None:
         return claimed.date.agrees(source.date)
     if claimed.measure == "weekdays":
         return _same(claimed.low, source.low)
+    if claimed.per and source.per and claimed.per != source.per:
+        return _rates_agree(claimed, source)
     return _numbers_agree(claimed, source)
+
+
+def _rates_agree(claimed: Value, source: Value) -> bool | None:
+    """Whether "20 euros a month" and "240 euros a year" are the same; the same number per another unit is not."""
+    if times := times_as_long(claimed.per, source.per):
+        return _numbers_agree(replace(claimed, low=claimed.low / times, high=claimed.high / times), source)
+    return False if _same(claimed.low, source.low) and _same(claimed.high, source.high) else None
 
 
 def _numbers_agree(claimed: Value, source: Value) -> bool | None:
@@ -74,6 +89,7 @@ def _numbers_agree(claimed: Value, source: Value) -> bool | None:
 
 def in_unit(value: Value, heading: str) -> Value:
     """A bare number in the unit that the heading of its column gives: "Tuition (euros)"."""
+    value = replace(value, per=value.per or per_in_heading(heading))
     if value.measure != "count" or value.nouns or not (unit := _UNIT_IN_HEADING.search(heading)):
         return value
     bare = unit[0].lower().rstrip("s") if unit[0].lower() not in _CURRENCY_OF else unit[0].lower()
@@ -167,7 +183,7 @@ def _numbered(_: str, match: re.Match[str]) -> Value:
 
 def _room(text: str, match: re.Match[str]) -> Value | None:
     before = text[: match.start()].split()
-    if not before or not before[-1][0].isupper() or _NAMED_SCORE.search(before[-1]) or _nouns_behind(text, match.end()):
+    if not before or not before[-1][0].isupper() or NAMED_TEST.search(before[-1]) or _nouns_behind(text, match.end()):
         return None
     nouns = frozenset({stem("room")})
     return Value("number", "code", match.start(), match.end(), match[0], literal=match["code"].lower(), nouns=nouns)
@@ -205,6 +221,7 @@ _CURRENCIES = {
 _CURRENCY_OF = {name.lower(): code for code, names in _CURRENCIES.items() for name in names.split()}
 _CURRENCY = "(?:" + "|".join(sorted((re.escape(name) for name in _CURRENCY_OF), key=len, reverse=True)) + ")"
 _GROUPED = rf"(?:\d{{1,3}}(?:[ \u00a0\u202f'.,]\d{{3}})+(?:[.,]\d{{1,2}}|,-)?(?![\d])|{NUMBER})"
+_SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "bn": 1e9, "billion": 1e9}
 _SCALE = r"(?:\s?(?P<scale>thousand|million|billion|k|m|bn)\b)?"
 _BEFORE = re.compile(
     rf"{BETWEEN}(?<!\w)(?P<unit>{_CURRENCY})\s?(?P<low>{_GROUPED})(?:{RANGE_WORD}(?:{_CURRENCY}\s?)?(?P<high>{_GROUPED}))?{_SCALE}(?!\w)",
@@ -230,12 +247,14 @@ _PERCENT = re.compile(
 )
 _FAMILIES = {  # unit → what it measures, and how many of these it is
     "minute": ("minutes", 1), "min": ("minutes", 1), "hour": ("minutes", 60),
-    "hr": ("minutes", 60), "second": ("seconds", 1),
-    "day": ("days", 1), "week": ("days", 7), "fortnight": ("days", 14), "month": ("months", 1), "year": ("months", 12),
+    "hr": ("minutes", 60), "h": ("minutes", 60), "second": ("seconds", 1),
+    "day": ("days", 1), "week": ("days", 7), "wk": ("days", 7), "fortnight": ("days", 14), "month": ("months", 1),
+    "year": ("months", 12), "yr": ("months", 12),
     "decade": ("months", 120), "semester": ("semesters", 1), "trimester": ("trimesters", 1), "term": ("terms", 1),
 }  # fmt: skip
+_TIMES_SPENT = frozenset(measure for measure, _ in _FAMILIES.values())
 _DURATION = re.compile(
-    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|(?<=for )an?(?=\s)|(?<=within )an?(?=\s)|(?<=takes )an?(?=\s))"
+    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|half an?(?=\s)|(?:(?<=for )|(?<=within )|(?<=takes ))an?(?=\s))"
     rf"(?:{RANGE_WORD}(?P<high>{NUMBER}))?[\s-](?:\(\d+\)\s)?"
     rf"(?P<qualifier>(?:full |consecutive |calendar |academic |more |standard )?(?:working |business |week)?)"
     rf"(?P<unit>{'|'.join(_FAMILIES)})s?\b(?:-long)?(?P<age>[\s-](?:old|of age))?",
@@ -246,11 +265,9 @@ _DURATION = re.compile(
 def _amount(text: str, match: re.Match[str]) -> Value | None:
     unit = match["unit"]
     code = _CURRENCY_OF[unit.lower()]
-    if unit.lower() in ("ct", "m", "k") and unit != unit.lower():
+    if unit == "CT":
         return None
-    scale = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "bn": 1e9, "billion": 1e9}.get(
-        (match["scale"] or "").lower(), 1
-    )
+    scale = _SCALES.get((match["scale"] or "").lower(), 1)
     low = _read_amount(match["low"]) * scale
     high = _read_amount(match["high"]) * scale if match["high"] else low
     if code == "cents":
@@ -267,7 +284,7 @@ def _read_amount(words: str) -> float:
 
 
 def _free(_: str, match: re.Match[str]) -> Value:
-    return Value("amount", "free", match.start(), match.end(), match[0])
+    return Value("amount", FREE, match.start(), match.end(), match[0])
 
 
 def _percent(text: str, match: re.Match[str]) -> Value:
@@ -277,7 +294,7 @@ def _percent(text: str, match: re.Match[str]) -> Value:
 
 def _duration(text: str, match: re.Match[str]) -> Value:
     measure, size = _FAMILIES[match["unit"].lower()]
-    low = 1.0 if match["low"].lower() in ("a", "an") else read_number(match["low"])
+    low = {"a": 1.0, "an": 1.0, "half a": 0.5, "half an": 0.5}.get(match["low"].lower()) or read_number(match["low"])
     high = read_number(match["high"]) if match["high"] else low
     qualifier = match["qualifier"].lower()
     if "working" in qualifier or "business" in qualifier or qualifier.endswith("week"):
@@ -290,19 +307,13 @@ def _duration(text: str, match: re.Match[str]) -> Value:
 # --- scores and plain numbers
 
 _LEVEL = re.compile(r"\b(?P<level>[ABC][12])(?:\.\d)?\b(?!-)")
-_NAMED_SCORE = re.compile(
-    r"\b(IELTS|TOEFL|TOEIC|GRE|GMAT|SAT|ACT|LSAT|MCAT|PTE|DET|Duolingo|TestDaF|DSH|CAE|CPE|GPA|[A-Z]{3,6})\b"
-)
-_NOT_A_TEST = re.compile(r"(?:ECTS|CEFR|USA|PDF|EU|UTC|CET|GMT|PIN|MSc|BSc|MBA|LLM|PhD)")
 _PLAIN = re.compile(
-    rf"{BETWEEN}(?<![\w.,/-])(?P<low>{NUMBER})(?:{RANGE_WORD}(?P<high>{NUMBER}))?(?![\w/-]|['’]s\b|[.,]\d)",
+    rf"{BETWEEN}(?<![\w.,/-])(?P<low>{NUMBER})(?:{RANGE_WORD}(?P<high>{NUMBER}))?(?P<scale>k)?"
+    rf"(?![\w/-]|['’]s\b|[.,]\d)",
     re.IGNORECASE,
 )
 _TIMES = re.compile(r"\b(?P<word>once|twice|thrice)\b", re.IGNORECASE)
 _POINTS = frozenset(stem(word) for word in ("points", "overall", "band", "score", "mark", "total"))
-_SCORE_WORD = re.compile(
-    r"\b(?:score|scores|band|bands|grade|points?|average|GPA|mark|overall|result)\b", re.IGNORECASE
-)
 
 
 def _level(_: str, match: re.Match[str]) -> Value:
@@ -312,8 +323,9 @@ def _level(_: str, match: re.Match[str]) -> Value:
 
 def _plain(text: str, match: re.Match[str]) -> Value | None:
     """A number without a unit of its own: a test's score, or a count of what stands behind it."""
-    low = read_number(match["low"])
-    high = read_number(match["high"]) if match["high"] else low
+    scale = _SCALES["k"] if match["scale"] else 1
+    low = read_number(match["low"]) * scale
+    high = read_number(match["high"]) * scale if match["high"] else low
     if high < low:
         return None
     nouns = _nouns_behind(text, match.end())
@@ -321,9 +333,9 @@ def _plain(text: str, match: re.Match[str]) -> Value | None:
     if spelled and low == high == 1:
         return None  # "one of them", "no one", "one has to"
     if not nouns - _POINTS:
-        if test := _test_near(text, match.start(), match.end()):
+        if test := test_near(text, match.start(), match.end()):
             return _numeric("score", f"score of {test}", text, match, low, high)
-        if nouns or _SCORE_WORD.search(text[max(0, match.start() - 40) : match.start()]):
+        if nouns or SCORE_WORD.search(text[max(0, match.start() - 40) : match.start()]):
             return _numeric("score", "score", text, match, low, high)
     value = _numeric("number", "count", text, match, low, high)
     return replace(value, nouns=nouns)
@@ -333,19 +345,6 @@ def _times(text: str, match: re.Match[str]) -> Value:
     number = {"once": 1.0, "twice": 2.0, "thrice": 3.0}[match["word"].lower()]
     value = _numeric("number", "count", text, match, number, number)
     return replace(value, nouns=frozenset({stem("times")}))
-
-
-def _test_near(text: str, start: int, end: int) -> str:
-    """The name of a test in the same breath, lower case: before the number, else behind it, else the only one."""
-    before = re.split(r"[;.!?|]\s|\bor\b|\band\b", text[max(0, start - 60) : start])[-1]
-    behind = re.split(r"[;.!?,|(]|\bor\b|\band\b", text[end : end + 40])[0]
-    for words in (before, behind):
-        tests = [found[1] for found in _NAMED_SCORE.finditer(words) if not _NOT_A_TEST.fullmatch(found[1])]
-        tests = [test for test in tests if test.lower() not in _CURRENCY_OF]
-        if tests:
-            return (tests[-1] if words is before else tests[0]).lower()
-    all_tests = {found[1].lower() for found in _NAMED_SCORE.finditer(text) if not _NOT_A_TEST.fullmatch(found[1])}
-    return all_tests.pop() if len(all_tests) == 1 and _SCORE_WORD.search(text) else ""
 
 
 _ABOUT_NUMBERS = frozenset(["upwards", "onwards", "downwards", "minimum", "maximum", "total", "altogether", "overall"])
@@ -369,7 +368,8 @@ def _nouns_behind(text: str, end: int) -> frozenset[str]:
 
 def _numeric(kind: ClaimKind, measure: str, text: str, match: re.Match[str], low: float, high: float) -> Value:
     bound = _bound(text, match.start(), match.end())
-    return Value(kind, measure, match.start(), match.end(), match[0], low, high, bound)
+    per = per_behind(text, match.end()) if kind == "amount" or measure in _TIMES_SPENT else ""
+    return Value(kind, measure, match.start(), match.end(), match[0], low, high, bound, per=per)
 
 
 _AT_LEAST = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from relaytune.core.claims import Claim, ClaimVerdict, Passage
 from relaytune.facts.verifying.exact_lines import Line, claim_facts, lines_of
 from relaytune.facts.verifying.exact_names import verdicts_of_names, verdicts_of_things
-from relaytune.facts.verifying.exact_subjects import NAME
+from relaytune.facts.verifying.exact_subjects import NAME, stems_of, subjects
 from relaytune.facts.verifying.exact_values import verdict_of_value
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 from relaytune.facts.verifying.exact_words import quotes_all_values, verdict_of_words
@@ -34,7 +34,9 @@ class ExactVerifier:
         return [self._verify(claim, near) for claim, near in zip(claims, passages, strict=True)]
 
     def _verify(self, claim: Claim, passages: Sequence[Passage]) -> ClaimVerdict | None:
-        lines = [line for passage in passages for line in self._lines_of(passage)]
+        found_lines = [line for passage in passages for line in self._lines_of(passage)]
+        about = self._vocabulary.lines_about(stems_of(subjects(claim, self._vocabulary)))
+        lines = list({id(line): line for line in [*found_lines, *about]}.values())
         found: list[ClaimVerdict] = []
         if claim.part == "answer" or set(claim.kinds) != {"name"}:  # a question that only names something says nothing
             found += self._of_values_and_words(claim, lines)

@@ -27,6 +27,9 @@ _FROM = re.compile(
     r"|after)\s*(?:the\s)?$",
     re.IGNORECASE,
 )
+_LAST_DAY = r"(?:(?:last|final|latest|closing) (?:possible )?(?:day|date)|deadline)"
+_IS_LAST_DAY = re.compile(rf"\s*(?:is|was|will be) (?:the |our |your )?{_LAST_DAY}\b", re.IGNORECASE)
+_LAST_DAY_IS = re.compile(rf"\b{_LAST_DAY}\b[^,;:()]*\s(?:is|was|will be)\s(?:on\s)?(?:the\s)?$", re.IGNORECASE)
 _AFTER = re.compile(r"\bafter\s*(?:the\s)?$", re.IGNORECASE)  # mostly a condition, not a beginning
 Role = Literal["", "from", "until", "after"]
 
@@ -84,14 +87,14 @@ def facts(text: str, cells: Sequence[tuple[int, int]] = ()) -> tuple[Fact, ...]:
         if cells:
             close |= content_stems(text[cells[0][0] : cells[0][1]])
             value = in_unit(value, text[start : value.start])
-        role = _role(text[: value.start]) if value.kind == "date" else ""
+        role = _role(text[: value.start], text[value.end :]) if value.kind == "date" else ""
         close |= {"until": {"=deadline"}, "from": {"=begin"}}.get(role, set())
         found.append(Fact(value, frozenset(close), role))
     return tuple(found)
 
 
-def _role(before: str) -> Role:
-    if _UNTIL.search(before):
+def _role(before: str, behind: str) -> Role:
+    if _UNTIL.search(before) or _LAST_DAY_IS.search(before) or _IS_LAST_DAY.match(behind):
         return "until"
     if _AFTER.search(before):
         return "after"

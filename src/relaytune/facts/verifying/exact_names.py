@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from relaytune.core.claims import Claim, ClaimVerdict
 from relaytune.facts.language.names import DEGREE_STEMS, Name, is_person, names
-from relaytune.facts.language.polarity import clauses, denied_things, denies, says_yes
+from relaytune.facts.language.polarity import Denied, clauses, denied_things, denies, says_yes
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.words import content_stems
 from relaytune.facts.verifying.exact_lines import Line, told_stems
@@ -20,6 +21,9 @@ from relaytune.facts.verifying.exact_subjects import (
     verdict,
 )
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
+
+_TITLE = re.compile(r"(?:^|[;.]\s)\s*([^:;.]{1,40}):\s*$")
+_STUDYING = DEGREE_STEMS | content_stems("study studies")
 
 
 def verdicts_of_names(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) -> list[ClaimVerdict]:
@@ -65,10 +69,17 @@ def _naming_another(
         here = line.stems | line.above
         share = vocabulary.share
         same_role = said & line.stems and max(share(said, here), share(asked, here)) >= SAME_ATTRIBUTE
-        of_subject = bool(of_subjects) and of_subjects <= line.all_stems
-        if same_role and (of_subject or share(said, line.all_stems) >= SAME_WORDS):
+        same_role = same_role or any(_is_titled(line, other, said) for other in others)
+        of_subject = of_subjects <= line.all_stems if of_subjects else share(said, line.all_stems) >= SAME_WORDS
+        if same_role and of_subject:
             found = line, others[0]
     return found
+
+
+def _is_titled(line: Line, name: Name, said: frozenset[str]) -> bool:
+    """Whether a name stands behind a title of the words said: "Coordinator: Dr Berg"."""
+    title = _TITLE.search(line.text[: name.start])
+    return title is not None and bool(content_stems(title[1])) and content_stems(title[1]) <= said
 
 
 def _same_sort(name: Name, other: Name) -> bool:
@@ -88,11 +99,13 @@ def verdicts_of_things(claim: Claim, lines: Sequence[Line]) -> list[ClaimVerdict
         return []
     told = content_stems(claim.text if claim.part == "question" else claim.context)
     for line in lines:
-        if any(_speaks_of(told, thing) for thing in denied_things(line.text)):
+        if any(_speaks_of(told, denied) for denied in denied_things(line.text)):
             return [verdict("contradicted", "the source says that there is none", line, "negation")]
     return []
 
 
-def _speaks_of(told: frozenset[str], thing: frozenset[str]) -> bool:
-    """Whether words have all of a thing's; "degree" and "programme" are as good as each other."""
-    return thing <= told or bool(thing & DEGREE_STEMS and told & DEGREE_STEMS and thing - DEGREE_STEMS <= told)
+def _speaks_of(told: frozenset[str], denied: Denied) -> bool:
+    """Whether words have all of a thing's, and of those that it is denied; to study it is to take its programme."""
+    thing = denied.thing
+    same = thing <= told or bool(thing & DEGREE_STEMS and told & _STUDYING and thing - DEGREE_STEMS <= told)
+    return same and denied.whom <= told

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relaytune.core.claims import Claim, ClaimVerdict
-from relaytune.facts.language.polarity import denies, denies_existence
+from relaytune.facts.language.polarity import clauses, denies, denies_existence
 from relaytune.facts.language.sentences import asks_whether
 from relaytune.facts.language.values import Value, agree, comparable, values
 from relaytune.facts.language.words import content_stems, stem
@@ -31,11 +31,13 @@ BEYOND = 0.15  # taken off for what a line says beside its value and the claim d
 # shares of a claim's words that a line must cover; set on half of the topics of examples/advisor
 SUPPORTS = 0.4
 SUPPORTS_AS_BEST = 0.25  # where no other value fits better
-CONTRADICTS = 0.5  # where the subject is not named in so many words
+CONTRADICTS = 0.4  # where the subject is not named in so many words
+RIVALS = 0.03  # another line's value so little worse may be the one that is meant
 SURELY = 0.6  # stands in for words beside the value
 DENIES = 0.7
 NEAR_BEST = 0.15  # lines so little worse than the best one are as good
 SPEAKS_OF_IT = 0.25  # a line so much worse that has the claim's value keeps another from contradicting
+SCORE_STEMS = content_stems("score point mark grade band result")
 TURNING_POINTS = frozenset({"=begin", "=end", "=deadline"})  # what a date is of
 
 
@@ -65,9 +67,9 @@ def verdict_of_value(claim: Claim, fact: Fact, lines: Sequence[Line], vocabulary
         enough = SUPPORTS if one.score < best else SUPPORTS_AS_BEST
         if one.agrees and one.score >= max(enough, best - NEAR_BEST):
             return verdict("supported", f"the source says {one.fact.value.text} too", one.line, kind)
-    if any(one.agrees is not False and one.score >= best - SPEAKS_OF_IT for one in candidates):
+    if any(_may_agree(one) and one.score >= best - SPEAKS_OF_IT for one in candidates):
         return not_found(f"the sources say {value!r}, but not clearly of this", kind)
-    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, candidates[0], vocabulary):
+    if candidates and not names_unknown(claim, vocabulary) and _surely_of_it(claim, fact, candidates, vocabulary):
         reason = f"the source says {candidates[0].fact.value.text}, the {claim.part} {value}"
         return verdict("contradicted", reason, candidates[0].line, kind)
     if denial := _denial(claim, fact, weights, lines, vocabulary):
@@ -99,6 +101,8 @@ def _candidates(
             beside = other.close | line.stems | line.above
             if not comparable(fact.value, other.value) or (is_count and not _count_alike(fact.value, other, told)):
                 continue
+            if fact.value.measure != other.value.measure and not _tests(fact.value) <= beside:
+                continue
             if fact.value.kind == "date" and not (same_turn(fact, other) and attribute & TURNING_POINTS <= beside):
                 continue
             telling = attribute
@@ -117,6 +121,8 @@ def _candidates(
                     or vocabulary.share(telling, beside) >= SAME_ATTRIBUTE,
                 )
             )
+    if any(_of_one_test(one, fact) for one in candidates):  # then bare numbers say nothing
+        candidates = [one for one in candidates if _of_one_test(one, fact)]
     if any(one.fact.value.nouns & fact.value.nouns for one in candidates):
         candidates = [one for one in candidates if one.fact.value.nouns & fact.value.nouns]
     if any(one.same_subject and one.same_attribute for one in candidates):
@@ -145,26 +151,38 @@ def _score(weights: dict[str, float], line: Line, fact: Fact, vocabulary: Vocabu
 def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
     """Whether a number of the sources counts what the claim's number does, or what its question asks for."""
     if other.value.kind == "score":
-        return not told.isdisjoint(content_stems(other.value.measure))
+        return not told.isdisjoint(content_stems(other.value.measure) | SCORE_STEMS)
     if other.value.nouns:
         return bool(other.value.nouns & (claimed.nouns | told))
     return bool(claimed.nouns & other.close)
 
 
-def _surely_of_it(claim: Claim, one: _Candidate, vocabulary: Vocabulary) -> bool:
-    """Whether a value of the sources is so surely of the claim's subject that another value contradicts it."""
-    if not one.same_attribute and (one.score < SURELY or one.fact.value.measure == "count"):
+def _surely_of_it(claim: Claim, fact: Fact, candidates: Sequence[_Candidate], vocabulary: Vocabulary) -> bool:
+    """Whether the best value of the sources is so surely of the claim's subject that another value contradicts it."""
+    best = candidates[0]
+    if not best.same_attribute and (best.score < SURELY or best.fact.value.measure == "count"):
         return False
-    return one.same_subject or (one.score >= CONTRADICTS and may_speak_of(one.line, claim, vocabulary))
+    if best.same_subject:
+        return True
+    enough = CONTRADICTS if fact.close and not _has_rival(candidates) else SURELY
+    return best.score >= enough and may_speak_of(best.line, claim, vocabulary)
+
+
+def _has_rival(candidates: Sequence[_Candidate]) -> bool:
+    """Whether another line with another value fits nearly as well as the best."""
+    best, *others = candidates
+    return any(
+        one.score > best.score - RIVALS and one.line is not best.line and not agree(one.fact.value, best.fact.value)
+        for one in others
+    )
 
 
 def _denial(
     claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line], vocabulary: Vocabulary
 ) -> Line | None:
     """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
-    if fact.value.measure.startswith("score of "):
-        speaking = vocabulary.lines_with(stem(fact.value.measure.removeprefix("score of ")))
-        if speaking and all(denies(line.text) and not line.facts for line in speaking):
+    for test in _tests(fact.value):
+        if (speaking := vocabulary.lines_with(test)) and all(_denies_of(line, test) for line in speaking):
             return speaking[0]  # "no such test is asked for"
     for line in lines:
         if line.facts or not denies_existence(line.text):
@@ -173,6 +191,27 @@ def _denial(
         if covered >= DENIES * sum(weights.values()) and may_speak_of(line, claim, vocabulary):
             return line
     return None
+
+
+def _may_agree(one: _Candidate) -> bool:
+    return bool(one.agrees) or (one.agrees is None and one.same_attribute)
+
+
+def _of_one_test(one: _Candidate, fact: Fact) -> bool:
+    return one.fact.value.measure == fact.value.measure and fact.value.measure.startswith("score of ")
+
+
+def _tests(value: Value) -> frozenset[str]:
+    """Stems of the test that a value may be a score in: "540 in the GMAT", "540 GMAT points"."""
+    if value.measure.startswith("score of "):
+        return frozenset({stem(value.measure.removeprefix("score of "))})
+    return value.nouns - SCORE_STEMS if value.nouns & SCORE_STEMS else frozenset()
+
+
+def _denies_of(line: Line, word: str) -> bool:
+    """Whether what a line says of a word is a denial, and no value."""
+    speaking = [clause for clause in clauses(line.text) if word in content_stems(clause)]
+    return bool(speaking) and all(denies(clause) and not values(clause) for clause in speaking)
 
 
 def _repeats_question(claim: Claim, fact: Fact) -> bool:

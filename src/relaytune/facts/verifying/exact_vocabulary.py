@@ -23,6 +23,7 @@ class Vocabulary:
         self._names_with: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
         self._in_order: defaultdict[str, set[str]] = defaultdict(set)
         self._lines_with: defaultdict[str, list[Line]] = defaultdict(list)
+        self._lines_under: defaultdict[str, list[Line]] = defaultdict(list)
         self._subjects: set[frozenset[str]] = set()
         self._denials: list[Line] = []
         of_sort: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
@@ -33,6 +34,8 @@ class Vocabulary:
             frequencies.update(line.stems)
             for word in line.stems:
                 self._lines_with[word].append(line)
+            for word in line.all_stems:
+                self._lines_under[word].append(line)
             common_nouns.update(stem(word) for word in plain_words(line.text) if word.islower())
             if denies_existence(line.text):
                 self._denials.append(line)
@@ -89,6 +92,11 @@ class Vocabulary:
     def lines_with(self, word: str) -> list[Line]:
         """All lines that have a word."""
         return self._lines_with.get(word, [])
+
+    def lines_about(self, stems: frozenset[str]) -> list[Line]:
+        """All lines that have some words, or stand under them."""
+        rarest = min((self._lines_under.get(word, []) for word in stems), key=len, default=[])
+        return [line for line in rarest if stems <= line.all_stems]
 
     def denial_of(self, name: Name) -> Line | None:
         """The line that says that there is no such thing, if one does."""

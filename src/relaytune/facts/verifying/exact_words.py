@@ -12,6 +12,7 @@ from relaytune.facts.language.polarity import (
     begins_with_pronoun,
     clauses,
     denies,
+    has_polarity,
     is_fragment,
     says_yes,
 )
@@ -23,6 +24,7 @@ from relaytune.facts.verifying.exact_subjects import HALF_THE_WORDS, SAME_WORDS,
 from relaytune.facts.verifying.exact_values import word_weights
 from relaytune.facts.verifying.exact_vocabulary import Vocabulary
 
+_SAME_BUT_FOR_DENIAL = 0.6  # of a claim's words, where a line denies it; set on half of the topics of examples/advisor
 _ASKS_LEAVE = re.compile(r"\W*(?:can|may|could)\b", re.IGNORECASE)
 
 
@@ -32,9 +34,11 @@ def verdict_of_words(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary
         return fragment
     supported: list[ClaimVerdict | None] = []
     for clause in (*_answered(claim), *clauses(claim.text)):
-        if len(affirmed_stems(clause)) < 2:
+        stems = _completed(claim, clause)
+        if len(stems) < 2:
             continue
-        said = [_of_clauses(claim, clause, line, other, vocabulary) for line in lines for other in clauses(line.text)]
+        said = [_of_clauses(claim, clause, stems, line, other, vocabulary)
+                for line in lines for other in clauses(line.text)]  # fmt: skip
         for one in said:
             if one and one.support == "contradicted":
                 return one
@@ -77,8 +81,19 @@ def _of_fragment(claim: Claim, lines: Sequence[Line], vocabulary: Vocabulary) ->
     return None
 
 
-def _of_clauses(claim: Claim, clause: str, line: Line, other: str, vocabulary: Vocabulary) -> ClaimVerdict | None:
-    stems, said = affirmed_stems(clause), affirmed_stems(other)
+def _completed(claim: Claim, clause: str) -> frozenset[str]:
+    """A clause's stems; those of the question too where it says only yes or no to it: "they are allowed"."""
+    stems = affirmed_stems(clause)
+    if len(stems) > 1 or claim.part == "question" or not (stems and has_polarity(clause)):
+        return stems
+    asked = [span.of(claim.context) for span in sentences(claim.context) if span.of(claim.context).endswith("?")]
+    return stems | affirmed_stems(asked[0]) if asked else stems
+
+
+def _of_clauses(
+    claim: Claim, clause: str, stems: frozenset[str], line: Line, other: str, vocabulary: Vocabulary
+) -> ClaimVerdict | None:
+    said = affirmed_stems(other)
     spoken = said | line.around if begins_with_pronoun(other) else said
     if not stems & said or len(stems & spoken) < 2:
         return None
@@ -86,13 +101,25 @@ def _of_clauses(claim: Claim, clause: str, line: Line, other: str, vocabulary: V
         if not stems <= said | line.around:
             return None
         return verdict("supported", "the source says so in the same words", line, "statement")
-    share = vocabulary.share
-    if share(stems, spoken) < HALF_THE_WORDS or share(stems, spoken | line.above) < SAME_WORDS:
-        return None
-    if share(said, stems | content_stems(claim.context)) < SAME_WORDS or share(said, stems) < HALF_THE_WORDS:
+    if not _speak_of_the_same(claim, stems, said, spoken, line, vocabulary):
         return None
     if EXCEPTION.search(line.text) or EXCEPTION.search(clause) or not may_speak_of(line, claim, vocabulary):
         return None
     if denies(other):
         return verdict("contradicted", f"the source denies what the {claim.part} says", line, "negation")
     return verdict("contradicted", f"the {claim.part} denies what the source says", line, "negation")
+
+
+def _speak_of_the_same(
+    claim: Claim,
+    stems: frozenset[str],
+    said: frozenset[str],
+    spoken: frozenset[str],
+    line: Line,
+    vocabulary: Vocabulary,
+) -> bool:
+    """Whether a claim's clause and a line's say the same but for a denial."""
+    share = vocabulary.share
+    if share(stems, spoken) < HALF_THE_WORDS or share(stems, spoken | line.above) < _SAME_BUT_FOR_DENIAL:
+        return False
+    return share(said, stems) >= HALF_THE_WORDS and share(said, stems | content_stems(claim.context)) >= SAME_WORDS
