@@ -16,7 +16,6 @@ Every message says what, where, the value seen, what is allowed, and what to do.
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +27,11 @@ class RelaytuneError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a worker process hands its error on as a pickle; an exception's own would call __init__ with the message alone
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[RelaytuneError], arguments: tuple[Any, ...]) -> RelaytuneError:
+    return kind.__new__(kind, *arguments)
 
 
 class UsageError(RelaytuneError):
