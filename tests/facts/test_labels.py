@@ -61,7 +61,7 @@ def test_a_row_labelled_twice_without_names_is_told_with_the_column_that_would_t
     tmp_path: Path,
 ) -> None:
     path = _write(tmp_path, "id,label\nrow0,right\nrow0,false\n")
-    with pytest.raises(DataError, match="labeller 'a person' labelled the row row0 twice.*in the column labeller"):
+    with pytest.raises(DataError, match=r"labeller 'a person' labelled the row row0 twice.*in the column labeller"):
         read_human_labels(path, {"row0"})
 
 

@@ -121,6 +121,6 @@ def _faults(row: Row, labels: Mapping[str, Mapping[str, HumanLabel]], labeller: 
         yield f"label {row['label']!r} is none of {', '.join(HUMAN_VERDICTS)} (or empty)"
     if labeller in labels.get(row["id"], {}):
         yield (
-            f"labeller {labeller!r} labelled the row {row['id']} twice; keep one of the two, or say in the column labeller which "
-            "two people did"
+            f"labeller {labeller!r} labelled the row {row['id']} twice; keep one of the two, or "
+            "say in the column labeller which two people did"
         )
