@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -208,23 +207,15 @@ class Answered:
     right: bool
 
 
-def place_of(spellings: Sequence[str], answer: str) -> float:
-    """Where the first of the spellings stands in an answer, as whole words; infinite where none does."""
-    plain, *sought = (re.sub(r"(?<=\d)[,. ](?=\d{3}\b)", "", text) for text in (answer, *spellings))
-    pattern = "|".join(re.escape(spelling) for spelling in sought)
-    found = re.search(rf"(?<![\w.,-])(?:{pattern})(?![\w-]|[.,]\d)", plain, re.IGNORECASE)
-    return found.start() if found else math.inf
-
-
 def answers_of(run: Run, contender: str, truth: KnownTruth) -> list[Answered]:
-    """The contender's answers about topics that are all wrong. Of one that says both values the first counts."""
+    """The contender's answers about topics that are all wrong, as the truth reads them."""
     answers = {answer.id: answer.completion for answer in read_generations(run.folder.generation(contender))}
     found = []
     for row in read_examples(run.folder.held_out):
         known = truth.of(row)
         if known.topic_rows == "wrong":
-            planted, right = (place_of(spellings, answers[row.id]) for spellings in (known.wrong, known.right))
-            found.append(Answered(row.id, known.topic, planted < right, right < planted))
+            said = known.reading(answers[row.id])
+            found.append(Answered(row.id, known.topic, said == "wrong", said == "right"))
     return found
 
 

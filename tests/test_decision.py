@@ -438,7 +438,22 @@ def test_a_rule_without_a_word_on_facts_discards_a_liked_model_that_errs_more() 
     verdict = _liked_and_contradicted({"keep_when": [PREFERRED]})
     assert verdict.outcome == "discard"
     assert "base beats tuned on factual_errors" in verdict.reason
-    assert "audit the data" in verdict.next_change
+    assert verdict.next_change.startswith("audit the data")
+
+
+def test_a_model_that_errs_more_is_not_answered_with_a_base_that_knows_nothing() -> None:
+    """base errs less since it hardly claims anything: verified 1 of 60."""
+    data = {"train": "train.jsonl", "held_out": "held_out.jsonl", "facts": {"sources": "handbook"}}
+    recipe = make_recipe(["tuned beats base on verified"], sections={"contract": {"free_text": "true"}, "data": data})
+    values = {
+        "factual_errors": {"base": [1.0] * 2 + [0.0] * 58, "tuned": [0.0] * 45 + [1.0] * 15},
+        "verified": {"base": [1.0] + [0.0] * 59, "tuned": [1.0] * 5 + [0.0] * 55},
+    }
+    verdict = decide(recipe, evaluate_values(recipe, values, {}), None, [], (), False)
+    assert verdict.outcome == "discard"
+    assert "base beats tuned on factual_errors" in verdict.reason
+    assert verdict.next_change.startswith("audit the data (`relaytune audit`; `relaytune trace`")
+    assert "use the base model" not in verdict.next_change
 
 
 def test_judge_up_and_facts_down_is_a_discard_where_the_rule_would_iterate() -> None:

@@ -15,6 +15,7 @@ from relaytune.core.audit import (
     RateName,
 )
 from relaytune.core.claims import CheckedClaim
+from relaytune.core.counts import counted
 from relaytune.core.facts import Facts
 
 RATE_WORDS: dict[RateName, str] = {
@@ -41,7 +42,7 @@ def rate_sentence(result: AuditResult) -> str:
     return (
         f"Of the training answers {say_rate(false.best)} are clearly false and {say_rate(inclusive.best)} false or "
         f"doubtful{corrected}, told from {result.num_audited} of {result.num_rows} rows, held against "
-        f"{_counted(result.num_documents, 'document')} by {by}"
+        f"{counted(result.num_documents, 'document')} by {by}"
     )
 
 
@@ -49,10 +50,10 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
     """What the gate did, without its full stop."""
     words = RATE_WORDS[facts.count]
     were = "was" if gate.num_out_otherwise == 1 else "were"
-    out = f"; {_counted(gate.num_out_otherwise, 'row')} {were} taken out otherwise" if gate.num_out_otherwise else ""
+    out = f"; {counted(gate.num_out_otherwise, 'row')} {were} taken out otherwise" if gate.num_out_otherwise else ""
     if facts.on_contradiction == "drop":
         return (
-            f"{_counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
+            f"{counted(len(gate.dropped), 'false row')} dropped{out}; {words}: "
             f"{say_rate(gate.before)} before, {say_rate(gate.after)} of the {gate.num_remaining} rows that remain"
         )
     return f"no row was dropped (on_contradiction: {facts.on_contradiction}){out}; {words}: {say_rate(gate.after)}"
@@ -61,7 +62,7 @@ def gate_sentence(facts: Facts, gate: GateResult) -> str:
 def gate_line(facts: Facts, gate: GateResult) -> str:
     """Whether the gate lets pass, and what it did."""
     if facts.max_error_rate is None and facts.on_contradiction == "keep":
-        out = _counted(gate.num_out_otherwise, "row")
+        out = counted(gate.num_out_otherwise, "row")
         taken = f"; {out} taken out otherwise" if gate.num_out_otherwise else ""
         return f"No gate is set (max_error_rate), and false rows are kept (on_contradiction: keep){taken}."
     limit = "no limit is set" if facts.max_error_rate is None else f"limit {100 * facts.max_error_rate:.3g}%"
@@ -72,8 +73,8 @@ def against(result: AuditResult) -> str:
     """What was audited, against what, by whom; without its full stop."""
     strata = f"; {result.num_strata} strata by {result.stratified_by}" if result.stratified_by else ""
     return (
-        f"{result.num_audited} of {result.num_rows} rows audited against {_counted(result.num_documents, 'document')} "
-        f"({_counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}{strata}"
+        f"{result.num_audited} of {result.num_rows} rows audited against {counted(result.num_documents, 'document')} "
+        f"({counted(result.num_passages, 'passage')}) by {', '.join(result.verifiers)}{strata}"
     )
 
 
@@ -87,7 +88,7 @@ def basis_lines(result: AuditResult) -> Iterator[str]:
     """What the rates rest on: claims, people's part, and how many rows more would tell more."""
     told = ", ".join(f"{result.claims.get(name, 0)} {name}" for name in ("supported", "contradicted", "not_found"))
     untold = f", {count} that no verifier could tell of" if (count := result.claims.get(UNTOLD, 0)) else ""
-    yield f"  {_counted(result.num_claims, 'claim')}: {told.replace('_', ' ')}{untold}"
+    yield f"  {counted(result.num_claims, 'claim')}: {told.replace('_', ' ')}{untold}"
     if result.people:
         yield from _people_lines(result.people, result.rates["clearly_false"])
     if result.num_audited == result.num_rows:
@@ -112,11 +113,11 @@ def _rate_text(rate: Rate, audited: int) -> str:
 
 
 def _people_lines(people: PeoplesPart, false: Rate) -> Iterator[str]:
-    text = f"  {people.num_labelled} rows labelled by {', '.join(people.labellers) or 'nobody'}"
+    text = f"  {counted(people.num_labelled, 'row')} labelled by {', '.join(people.labellers) or 'nobody'}"
     if people.num_by_several:
         text += f"; of {people.num_by_several} labelled by several, {people.num_disagreed} differently"
     if people.num_unused:
-        text += f"; {people.num_unused} labels are of rows that are not in the sample and were not used"
+        text += f"; {counted(people.num_unused, 'label')} not used, of rows that are not in the sample"
     yield text
     if people.no_correction:
         yield f"  No rate is corrected for the verifiers' errors: {people.no_correction}."
@@ -181,10 +182,6 @@ def example_lines(answer: AuditedAnswer) -> Iterator[str]:
                 yield f"    source: “{_short(evidence.quotation)}” ({evidence.document}, {evidence.place})"
     for label in answer.labels:
         yield f"    {label.labeller}: {label.label}" + (f" ({_short(label.note)})" if label.note else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _short(text: str, limit: int = 160) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from relaytune.core.counts import counted
 from relaytune.core.method_or_data import MethodOrData, StratumResult
 from relaytune.core.results import EvaluationResult, WrongClaim
 from relaytune.evidence import compare, estimate_of, say_comparison, say_estimate, say_p
@@ -50,7 +51,7 @@ def method_or_data_lines(tested: MethodOrData) -> Iterator[str]:
     """What the stratified test concludes, and what it rests on; no full stops."""
     yield tested.conclusion
     yield from (say_stratum(one) for one in (tested.right, tested.wrong) if one is not None)
-    left_out = f"{tested.num_mixed} prompts are left out"
+    left_out = f"left out: {counted(tested.num_mixed, 'prompt')}"
     if tested.num_too_few_verified:
         left_out += (
             f", {tested.num_too_few_verified} of them because fewer than three of their nearest training rows are "
@@ -58,7 +59,7 @@ def method_or_data_lines(tested: MethodOrData) -> Iterator[str]:
         )
     yield left_out
     if tested.num_unscored:
-        yield f"{tested.num_unscored} held-out rows have no verdict on base's or on tuned's answer"
+        yield f"{counted(tested.num_unscored, 'held-out row')} without a verdict on base's or on tuned's answer"
 
 
 def say_stratum(found: StratumResult) -> str:
@@ -66,10 +67,10 @@ def say_stratum(found: StratumResult) -> str:
     interval = "too few for an interval"
     if found.interval is not None:
         interval = f"{100 * found.interval[0]:+.0f} to {100 * found.interval[1]:+.0f}"
-    cases = f", {found.num_cases} cases" if found.num_cases < found.num_prompts else ""
+    cases = f", {counted(found.num_cases, 'case')}" if found.num_cases < found.num_prompts else ""
     return (
-        f"training rows around verified {found.name}: {found.num_prompts} prompts{cases}, "
-        f"{found.num_training_rows} rows; errors of tuned {say_estimate(found.tuned)} "
+        f"training rows around verified {found.name}: {counted(found.num_prompts, 'prompt')}{cases}, "
+        f"{counted(found.num_training_rows, 'row')}; errors of tuned {say_estimate(found.tuned)} "
         f"against base {say_estimate(found.base)}; difference "
         f"{100 * found.difference:+.0f} points ({interval}), {say_p(found.p_value)}"
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from relaytune.core.metrics import Metric
+from relaytune.core.metrics import FACTUAL_ERRORS, Metric
 from relaytune.core.recipe import Recipe
 from relaytune.core.records import Finding
 from relaytune.core.results import (
@@ -19,7 +19,7 @@ from relaytune.core.results import (
 )
 from relaytune.core.rule import DecisionRule
 from relaytune.core.run_folder import now
-from relaytune.diagnosis import FACTS_DOWN, HARM_NOT_EXCLUDED, PROMPT_AS_GOOD, diagnose, diagnose_answers
+from relaytune.diagnosis import AUDIT_DATA, FACTS_DOWN, HARM_NOT_EXCLUDED, PROMPT_AS_GOOD, diagnose, diagnose_answers
 from relaytune.evidence import (
     LABEL_METRICS,
     always_one_label,
@@ -111,6 +111,8 @@ def _conclude(
     forbidding = [clause for clause in clauses if clause.role == "discard_when" and clause.holds]
     if forbidding:
         reason = f"This clause of discard_when holds: {forbidding[0].text} ({forbidding[0].evidence})."
+        if FACTUAL_ERRORS in forbidding[0].text.split() and any(one.next_change == AUDIT_DATA for one in diagnoses):
+            return "discard", reason, AUDIT_DATA  # a base that errs less may do so by knowing nothing
         return "discard", reason, _instead(evaluation, diagnoses)
     hindering = [clause for clause in clauses if clause.role == "never_when" and clause.holds]
     if not failing and not hindering:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from relaytune.audit_text import gate_sentence, rate_sentence
 from relaytune.core.audit import AuditResult
+from relaytune.core.counts import counted
 from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.recipe import Recipe
@@ -82,7 +83,7 @@ def _joined(sections: Sequence[str]) -> str:
 
 
 def _evaluation_sections(evaluation: EvaluationResult, generator: str | None) -> Iterator[str]:
-    yield f"## The contenders on {evaluation.num_held_out} held-out rows"
+    yield f"## The contenders on {counted(evaluation.num_held_out, 'held-out row')}"
     yield _table(evaluation)
     yield _legend(evaluation, generator)
     if differences := list(_differences(evaluation)):

@@ -106,6 +106,45 @@ def test_a_file_with_a_byte_order_mark_is_read(
 
 
 @pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        ("data.facts.sample", True, "data.facts.sample: should be a whole number from 1 on, or all (found True)"),
+        ("data.facts.passages", True, "data.facts.passages: should be a whole number (found True)"),
+        ("data.facts.max_error_rate", False, "data.facts.max_error_rate: should be a number (found False)"),
+        ("data.max_train_rows", True, "data.max_train_rows: should be a whole number (found True)"),
+        ("training.num_epochs", True, "training.num_epochs: should be a number (found True)"),
+        ("lora.rank", True, "lora.rank: should be a whole number (found True)"),
+        (
+            "evaluation.few_shot.ks",
+            [2, True],
+            "evaluation.few_shot.ks: should be a whole number (found [2, True])",
+        ),
+        (
+            "judging.judges",
+            [{**JUDGING["judges"][0], "timeout_seconds": True}],
+            "judging.judges.0.timeout_seconds: should be a number (found True)",
+        ),
+    ],
+)
+def test_true_is_not_read_as_1(recipe_values: dict[str, Any], place: str, value: Any, problem: str) -> None:
+    if place.startswith("data.facts"):
+        _set(recipe_values, "data.facts.sources", "handbook")
+    _set(recipe_values, place, value)
+    assert _problems(recipe_values) == (problem,)
+
+
+def test_a_tolerance_of_true_is_not_read_as_1(recipe_values: dict[str, Any]) -> None:
+    recipe_values["contract"] = {"number": {"tolerance": True}}
+    problems = _problems(recipe_values)
+    assert "contract.number.tolerance: should be a number (found True)" in problems
+
+
+def test_true_and_false_are_what_they_are_where_they_are_asked_for(recipe_values: dict[str, Any]) -> None:
+    recipe_values["session"] = {"carry_moments": False}
+    assert not validate_recipe(recipe_values, "recipe.yaml").session.carry_moments
+
+
+@pytest.mark.parametrize(
     ("place", "nearest"),
     [
         ("nmae", "name"),

@@ -57,6 +57,19 @@ def test_all_faults_are_told_at_once_with_their_lines_and_what_is_allowed(tmp_pa
     assert "labels.csv:5: no id" in message
 
 
+def test_a_row_labelled_twice_without_names_is_told_with_the_column_that_would_tell_two_people_apart(
+    tmp_path: Path,
+) -> None:
+    path = _write(tmp_path, "id,label\nrow0,right\nrow0,false\n")
+    with pytest.raises(DataError, match=r"labeller 'a person' labelled the row row0 twice.*in the column labeller"):
+        read_human_labels(path, {"row0"})
+
+
+def test_a_folder_in_place_of_the_file_is_told_with_the_key_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be read .* correct data\.facts\.human_labels"):
+        read_human_labels(tmp_path, {"row0"})
+
+
 def test_several_people_may_label_a_row(tmp_path: Path) -> None:
     path = _write(tmp_path, "id,label,labeller\nrow0,right,ann\nrow0,false,bob\n")
     assert [label.labeller for label in read_human_labels(path, {"row0"}).by_id["row0"]] == ["ann", "bob"]

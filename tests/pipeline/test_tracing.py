@@ -131,7 +131,7 @@ def test_what_was_traced_is_read_from_its_file_the_next_time(folder: Path) -> No
     assert "trace (not made yet)" in relaytune(folder, *arguments).stdout
     again = relaytune(folder, *arguments)
     assert "trace: up to date" in again.stdout
-    assert "1 of 4 answers of theirs are wrong (held against the sources)" in again.stdout
+    assert "theirs: 1 of 3 answers wrong (held against the sources); 1 row without an answer" in again.stdout
     assert "'85 EUR' stands in it" in " ".join(again.stdout.split())
 
 
@@ -167,6 +167,24 @@ def test_the_reason_in_quarantine_is_the_wrong_answer_that_the_row_taught(folder
     assert "wrong answer here" in entries[second.id].reason
     quarantine_traced(job, trace, [first.id])
     assert "wrong answer here" in read_quarantine(job.run.quarantine)[first.id].reason
+
+
+def test_a_row_shown_as_nearly_the_same_as_a_traced_one_can_be_named(folder: Path) -> None:
+    job = opened(folder)
+    [answer] = trace_stage(job, contender="theirs").answers
+    first, second, third, *_ = answer.rows
+    trace = Trace((replace(answer, rows=(replace(first, alike=(second.id,)), third)),), 12, ("words",), {})
+    added = quarantine_traced(job, trace, [second.id[:8]])
+    assert {row.id for row in added} == {first.id, second.id}
+    assert read_quarantine(job.run.quarantine)[second.id].reason.startswith(f"says nearly the same as {first.id}")
+
+
+def test_a_row_that_a_person_names_is_not_said_to_have_taught_the_error(folder: Path) -> None:
+    job = opened(folder)
+    trace = trace_stage(job, contender="theirs")
+    right = next(row for row in trace.answers[0].rows if row.audit == "right")
+    [entry] = quarantine_traced(job, trace, [right.id])
+    assert entry.reason.startswith("was traced from the wrong answer")
 
 
 def test_nothing_is_taken_out_by_an_empty_id_or_where_no_answer_is_wrong(folder: Path) -> None:

@@ -225,7 +225,7 @@ def test_rows_without_a_score_of_both_are_not_taken_for_flips(run: RunFolder) ->
     rows = [json.loads(line) for line in run.scores.read_text(encoding="utf-8").splitlines()]
     lost = next(row["id"] for row in rows)
     write_jsonl(run.scores, [row for row in rows if row["id"] != lost])
-    assert "1 rows are not compared" in section(run, "flips")
+    assert "1 row is not compared" in section(run, "flips")
 
 
 def test_the_confusion_matrix_counts_every_answer_of_a_label(run: RunFolder) -> None:

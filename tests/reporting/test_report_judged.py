@@ -114,7 +114,7 @@ def test_the_rows_won_and_lost_are_those_of_the_evaluation_and_show_the_judges_w
     assert f"few_shot preferred {compared['losses']} " in flips
     assert f"{STEADY} prefers tuned The answer is right and says no more than it must." in flips
     assert f"{WAVERING} changes its mind with the order: a tie" in flips
-    assert "1 rows are not compared" in flips
+    assert "1 row is not compared" in flips
 
 
 def test_rows_are_not_flipped_by_preference_without_judgements(run: RunFolder) -> None:

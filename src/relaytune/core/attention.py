@@ -79,8 +79,9 @@ def refuse_uncovered(config: Any) -> None:
     ]
     if faults:
         raise ModelError(
-            f"base_model.name: {config.model_type} uses {' and '.join(faults)}, which relaytune's packed forward "
-            "pass does not compute. Choose one with plain causal attention (Llama, Mistral from v0.2, Qwen, SmolLM2)."
+            f"{config.model_type} uses {' and '.join(faults)}, which relaytune's packed forward pass does not compute. "
+            "Choose one with plain causal attention (Llama, Mistral from v0.2, Qwen, SmolLM2).",
+            "base_model.name",
         )
 
 

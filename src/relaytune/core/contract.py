@@ -15,15 +15,14 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from relaytune.core.numeric import read_number
+from relaytune.core.section import Section
 
 Kind = Literal["json_schema", "labels", "regex", "number", "free_text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class NumberContract(BaseModel):
+class NumberContract(Section):
     """The answer gives a number (core/numeric.py says what one is); around it any text may stand."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     after: str | None = Field(
         default=None,

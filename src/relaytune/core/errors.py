@@ -17,12 +17,21 @@ Every message says what, where, the value seen, what is allowed, and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class RelaytuneError(Exception):
     """Anything that relaytune refuses to do, with the reason."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a worker process hands its error on as a pickle; an exception's own would call __init__ with the message alone
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[RelaytuneError], arguments: tuple[Any, ...]) -> RelaytuneError:
+    return kind.__new__(kind, *arguments)
 
 
 class UsageError(RelaytuneError):
@@ -45,9 +54,17 @@ class RecipeError(RelaytuneError):
 
 
 class ModelError(RelaytuneError):
-    """The base model cannot be had, or does not have what the recipe names."""
+    """The base model cannot be had, or does not have what the recipe names.
+
+    `key` is the recipe's key that names the model, empty where the problem lies elsewhere.
+    """
 
     exit_code = 2
+
+    def __init__(self, problem: str, key: str = "") -> None:
+        self.problem = problem
+        self.key = key
+        super().__init__(f"{key}: {problem}" if key else problem)
 
 
 class DataError(RelaytuneError):

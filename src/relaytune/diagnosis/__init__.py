@@ -10,6 +10,7 @@ from relaytune.core.records import Finding
 from relaytune.core.results import Diagnosis, EvaluationResult, TrainingResult, TrainingStep
 from relaytune.core.rule import BEST_PROMPT, DecisionRule
 from relaytune.diagnosis.answers import (
+    AUDIT_DATA,
     FACTS_DOWN,
     HARM_NOT_EXCLUDED,
     PROMPT_AS_GOOD,
@@ -25,7 +26,7 @@ from relaytune.diagnosis.course import loss_flat, overfitting, training_unfinish
 from relaytune.diagnosis.task import both_wrong, format_wrong, judgement_wrong, one_label_swallows
 from relaytune.evidence import apply_clause
 
-__all__ = ["FACTS_DOWN", "HARM_NOT_EXCLUDED", "PROMPT_AS_GOOD", "diagnose", "diagnose_answers"]
+__all__ = ["AUDIT_DATA", "FACTS_DOWN", "HARM_NOT_EXCLUDED", "PROMPT_AS_GOOD", "diagnose", "diagnose_answers"]
 
 SEE_REASONS = "see in scores.jsonl (--output writes it) why no answer is scored, and mend the answers or the criteria"
 

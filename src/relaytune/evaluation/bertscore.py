@@ -53,9 +53,10 @@ class Encoder:
         layer = DEFAULT_LAYER if layer is None and name == DEFAULT_ENCODER else layer
         if layer is None or not 1 <= layer <= num_layers:
             raise ModelError(
-                f"bertscore encoder: say which layer of {name!r} counts, 1 to {num_layers}"
+                f"say which layer of {name!r} counts, 1 to {num_layers}"
                 + (f"; found {layer}" if layer is not None else "")
-                + ". Published figures use layer 17 of roberta-large; benchmarks/bertscore_layer.py chooses one."
+                + ". Published figures use layer 17 of roberta-large; benchmarks/bertscore_layer.py chooses one.",
+                "evaluation.bertscore_layer",
             )
         return Encoder(loaded.name, layer, loaded.model, loaded.tokenizer, loaded.max_tokens)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relaytune.core.criteria import Criteria
-from relaytune.core.model import require
+from relaytune.core.model import named_by, require
 from relaytune.core.records import Score
 from relaytune.core.screen import Screen
 from relaytune.core.sections import Evaluation
@@ -33,7 +33,8 @@ def _score(evaluation: Evaluation, evidence: Evidence, screen: Screen) -> tuple[
     from relaytune.evaluation.bertscore import Encoder, bertscore
 
     name = evaluation.bertscore_encoder or DEFAULT_ENCODER
-    encoder = Encoder.load(name, evaluation.bertscore_layer, "cpu", screen.say)
+    with named_by("evaluation.bertscore_encoder"):
+        encoder = Encoder.load(name, evaluation.bertscore_layer, "cpu", screen.say)
     references = {example.id: example.completion for example in evidence.held_out}
     scores: list[Score] = []
     num_cut = 0

@@ -17,7 +17,7 @@ from relaytune.core.files import write_text
 COLUMNS = ("id", "source", "question", "answer", "claims", "passages", "label", "labeller", "note", "verifiers_say")
 _NEEDED = ("id", "label")
 _MOST_SHOWN = 20  # faults
-NAMELESS = "1"
+NAMELESS = "a person"  # whoever labels, where the file has no names
 
 
 def write_labels_to_fill(path: Path, answers: Sequence[AuditedAnswer]) -> None:
@@ -120,4 +120,7 @@ def _faults(row: Row, labels: Mapping[str, Mapping[str, HumanLabel]], labeller: 
     if row["label"].lower() not in HUMAN_VERDICTS:
         yield f"label {row['label']!r} is none of {', '.join(HUMAN_VERDICTS)} (or empty)"
     if labeller in labels.get(row["id"], {}):
-        yield f"labeller {labeller!r} labelled the row {row['id']} twice; keep one of the two"
+        yield (
+            f"labeller {labeller!r} labelled the row {row['id']} twice; keep one of the two, or "
+            "say in the column labeller which two people did"
+        )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from relaytune.core.audit import AuditedAnswer, Correction, PeoplesPart, Rate, RateInterval, RateName
+from relaytune.core.counts import counted
 from relaytune.core.results import Share
 from relaytune.core.statistics import (
     Confusion,
@@ -155,7 +156,9 @@ def peoples_part(sample: AuditedSample, num_unused: int) -> PeoplesPart | None:
     reason = ""
     if heard < MIN_LABELS:
         behind = f" ({gap} is the first without a label, and {len(labelled) - heard} stand behind it)" if gap else ""
-        reason = f"{heard} rows are labelled from the first drawn on{behind}, and at least {MIN_LABELS} are needed"
+        reason = (
+            f"{counted(heard, 'row')} labelled from the first drawn on{behind}, and at least {MIN_LABELS} are needed"
+        )
     return PeoplesPart(
         tuple(dict.fromkeys(label.labeller for answer in labelled for label in answer.labels)),
         len(labelled),

@@ -12,6 +12,7 @@ import yaml
 
 from relaytune.audit_text import gate_sentence, rate_sentence
 from relaytune.core.audit import AuditResult
+from relaytune.core.counts import counted
 from relaytune.core.recipe import Recipe
 from relaytune.core.results import Estimate, EvaluationResult, TrainingResult, Verdict
 from relaytune.corroboration import corroboration_lines, wrong_claim_lines
@@ -47,7 +48,7 @@ def model_card(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({"flat": _flat, "fenced": _fenced, "estimate": _estimate})
+    environment.filters.update({"counted": counted, "flat": _flat, "fenced": _fenced, "estimate": _estimate})
     base = base_model_code(recipe.base_model)
     text = environment.get_template("card.md.j2").render(
         recipe=recipe,

@@ -15,7 +15,7 @@ from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageErro
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
-from relaytune.core.model import require
+from relaytune.core.model import named_by, require
 from relaytune.core.records import Example, Finding, question_of, read_examples
 from relaytune.core.results import read_result, write_result
 from relaytune.core.run_folder import Provenance
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from relaytune.facts.sources import Sources
     from relaytune.facts.verifying import Verifier
 
+JUDGE = "data.facts.judge"  # the key that names its model
 
 # what an audit is made from that a machine without the sources can tell too
 _TOLD_ANYWHERE = ("audited rows", "facts", "rows taken out otherwise")
@@ -156,12 +157,13 @@ def _audit(job: Job) -> Sequence[Path]:
     earlier = _earlier(job, witnesses.checked_under)
     if known := sum(row.statement.id in earlier for row in rows):
         job.screen.say(f"{known} of {len(rows)} answers were checked before against the same sources.")
-    answers = check_rows(
-        rows,
-        earlier,
-        labels,
-        lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
-    )
+    with named_by(JUDGE):  # it is loaded when it is asked
+        answers = check_rows(
+            rows,
+            earlier,
+            labels,
+            lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
+        )
     say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
@@ -182,7 +184,8 @@ def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
     if facts.entailment:
         from relaytune.facts.verifying.entailment import EntailmentVerifier
 
-        verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
+        with named_by("data.facts.entailment"):
+            verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
     if facts.judge:
         from relaytune.facts.verifying.judging import JudgeVerifier
 

@@ -12,9 +12,10 @@ from relaytune.core.encoder import DEFAULT_FINGERPRINT, Encoder, default_encoder
 from relaytune.core.facts import Facts
 from relaytune.core.files import read_jsonl, sha256_of_value
 from relaytune.core.metrics import FACTUAL_ERRORS
+from relaytune.core.model import named_by
 from relaytune.core.records import question_of, read_examples, read_generations
 from relaytune.core.results import write_result
-from relaytune.pipeline.auditing import make_verifiers, say_untold
+from relaytune.pipeline.auditing import JUDGE, make_verifiers, say_untold
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import contenders_answered
@@ -50,7 +51,8 @@ def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
         job.screen.say(f"{name}: its answers against the sources")
         answers = read_generations(job.run.generation(name))
         statements = [Statement(answer.id, question_of(answer), answer.completion) for answer in answers]
-        checked[name] = check_answers(statements, sources, verifiers, facts.passages, job.screen)
+        with named_by(JUDGE):
+            checked[name] = check_answers(statements, sources, verifiers, facts.passages, job.screen)
     say_untold(job, verifiers)
     write_checked_answers(job.run.facts, checked)
     return [job.run.facts]

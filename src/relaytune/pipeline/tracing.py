@@ -13,6 +13,7 @@ from relaytune.core.catalog import read_catalog
 from relaytune.core.checked_answers import read_checked_answers
 from relaytune.core.claims import AnswerVerdict, CheckedAnswer
 from relaytune.core.contract import label_span
+from relaytune.core.counts import counted
 from relaytune.core.encoder import Encoder, default_encoder_is_installed
 from relaytune.core.errors import MachineError, RunError, UsageError
 from relaytune.core.files import read_jsonl, sha256_of_file
@@ -97,8 +98,8 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
     source, checked = _what_is_known(job, contender)
     if rows:
         ids = _found_ids(rows, list(held_out), "held-out row", str(job.run.held_out))
-        if silent := [id for id in ids if id not in answers]:
-            shown = "\n".join(f"  - {id} ({held_out[id].source})" for id in silent)
+        if missing := [id for id in ids if id not in answers]:
+            shown = "\n".join(f"  - {id} ({held_out[id].source})" for id in missing)
             raise RunError(f"{job.run.generation(contender)}: {contender} has not answered these rows:\n{shown}")
         if right := [id for id in ids if id in checked and checked[id].wrong is False]:
             shown = "\n".join(f"  - {id} ({held_out[id].source}): {answers[id].completion}" for id in right)
@@ -107,14 +108,15 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
         raise UsageError(
             "nothing says which answers are wrong: the contract is free text, and the answers are not held against "
             f"sources (data.facts). Name the rows to trace, by the ids in {job.run.generation(contender)}: "
-            f"`{job.command('trace')} ID`."
+            f"`{job.command('trace')} ID --contender {contender}`."
         )
     else:
         ids = [id for id, known in checked.items() if known.wrong]
         unknown = sum(known.wrong is None for known in checked.values())
         job.screen.say(
-            f"{len(ids)} of {len(held_out)} answers of {contender} are wrong ({source})"
-            + (f"; {unknown} are neither right nor wrong, or unscored, and not traced" if unknown else "")
+            f"{contender}: {len(ids)} of {counted(len(answers), 'answer')} wrong ({source})"
+            + (f"; {unknown} neither right nor wrong, or unscored, and not traced" if unknown else "")
+            + (f"; {counted(silent, 'row')} without an answer" if (silent := len(held_out) - len(answers)) else "")
         )
     return [_wrong_answer(held_out[id], answers[id], contender, checked.get(id)) for id in ids]
 
@@ -175,7 +177,7 @@ def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) 
             faults.append(f"{text}: {len(matches)} ids begin so: {', '.join(matches[:5])}")
         else:
             near = difflib.get_close_matches(text, ids, n=3, cutoff=0)
-            faults.append(f"{text}: no {what} has this id; the nearest are {', '.join(near)}")
+            faults.append(f"{text or '(empty)'}: no {what} has this id; the nearest are {', '.join(near)}")
     if faults:
         raise UsageError("\n".join([f"{where}:", *(f"  - {fault}" for fault in faults)]))
     return list(dict.fromkeys(found))
@@ -283,8 +285,8 @@ def _audited(job: Job) -> dict[str, AnswerVerdict]:
 def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[QuarantinedRow]:
     """Take traced rows out of training: those with these ids (or unique beginnings), or those marked `taught`.
 
-    Rows that say nearly the same as a chosen one go with it. `check` leaves them out the next time. Returns the rows
-    that were not in quarantine before.
+    Rows that say nearly the same go together, whichever of them is named. `check` leaves them out the next time.
+    Returns the rows that were not in quarantine before.
 
     Raises:
         UsageError: an id is none of a traced row, or no row is marked.
@@ -303,12 +305,16 @@ def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[Qua
                 + "Look at the rows and name them by their ids."
             )
     else:
-        best = {row.id: (row, answer) for _, row, answer in reversed(standing)}
+        # rows that a trace shows only as nearly the same as another can be named too
+        best = {id: (row, answer) for _, row, answer in reversed(standing) for id in row.alike}
+        best |= {row.id: (row, answer) for _, row, answer in reversed(standing)}
         ids = _found_ids(choice, list(best), "traced row", f"--quarantine, rows in {job.run.trace}")
         chosen = [best[id] for id in ids]
     quarantined, added = read_quarantine(job.run.quarantine), []
     for row, answer in chosen:
-        said = f"taught {answer.contender} the wrong answer {answer.id} ({answer.source}): {', '.join(answer.wrong)}"
+        said = "taught" if row.taught else "was traced from"  # without the mark it is not said to have taught anything
+        said += f" the wrong answer {answer.id} ({answer.source}) of {answer.contender}"
+        said += f": {', '.join(answer.wrong)}" if answer.wrong else ""
         for each in (row.id, *row.alike):
             if each not in quarantined:
                 reason = said if each == row.id else f"says nearly the same as {row.id}, which {said}"

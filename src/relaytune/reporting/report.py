@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.audit_text import against, basis_lines, contradicted, gate_line, worst_first
+from relaytune.core.counts import counted
 from relaytune.core.files import write_text
 from relaytune.core.lineage import SEAM_STEPS
 from relaytune.core.metrics import PREFERENCE, Metric
@@ -99,7 +100,7 @@ def render(contents: RunContents) -> str:
         "when", "flattened", "estimate", "estimate_interval", "difference", "difference_interval", "two_decimals",
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
-    environment.filters.update(ties=say_ties, reasons=say_unscored, series=figures.series)
+    environment.filters.update(counted=counted, ties=say_ties, reasons=say_unscored, series=figures.series)
     return environment.get_template("report.html.j2").render(_page(contents))
 
 

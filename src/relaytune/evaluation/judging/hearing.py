@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relaytune.core.judging import JudgeChoice, Judging
+from relaytune.core.model import named_by
 from relaytune.core.records import Example, Generation, Judgement, Rating
 from relaytune.core.screen import Screen
 from relaytune.evaluation.judging.asking import ask_judge
@@ -48,9 +49,10 @@ def hear(
         say(f"{labels}: {len(people.judgements)} judgements and {len(people.ratings)} ratings of people")
     for judge in judging.judges:
         log = hearing.logs / _file_name(judge)
-        said = ask_judge(
-            judging, judge, hearing.rubric, examples, answers, hearing.pairs, log, hearing.screen, hearing.device
-        )
+        with named_by("judging.judges"):
+            said = ask_judge(
+                judging, judge, hearing.rubric, examples, answers, hearing.pairs, log, hearing.screen, hearing.device
+            )
         judgements += said.judgements
         ratings += said.ratings
         earlier = f", {said.spending.num_kept} of them of an earlier run" if said.spending.num_kept else ""
