@@ -38,7 +38,7 @@ from relaytune.core.records import Example, read_examples, read_generations
 from relaytune.core.results import read_result
 from relaytune.core.run_folder import RunFolder, now
 from relaytune.core.screen import Screen
-from relaytune.core.statistics import share_interval
+from relaytune.core.statistics import paired_share_interval, paired_test, share_interval
 from relaytune.core.traces import METHODS, Trace, TracedRow
 from relaytune.pipeline import (
     Job,
@@ -292,25 +292,75 @@ def chance_of_one(planted: int, rows: int) -> float:
     return 1 - math.comb(rows - planted, FIRST) / math.comb(rows, FIRST)
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """What became of a seed's repeated errors when rows were removed and the model was trained again."""
+
+    removed: list[Truth]
+    errors: list[Answered]  # the answers that repeated the planted error before
+    other_right: list[float]  # of the questions on topics whose rows are right: 1 where the right value is given
+    other_topics: list[str]
+
+
 def removed_table(runs: Sequence[Run], truth: KnownTruth) -> Iterator[str]:
-    """What became of each repeated error when rows were removed and the model was trained again."""
-    yield from ("", "| removed | seeds | rows a seed | of these, wrong | errors that are gone | now right |")
-    yield "|" + " --- |" * 6
+    """Errors that are gone, what that cost on other topics, and each removal against the random one."""
+    header = ("removed", "seeds", "rows a seed", "of these, wrong", "errors that are gone", "now right")
+    yield from ("", line(*header, "right value, on topics that were right"), "|" + " --- |" * 7)
+    kept = [run for run in runs if is_made(run)]
+    yield line("nothing", len(kept), 0, "", "", "", right_elsewhere([retrained(run, truth) for run in kept]))
+    found: dict[str, dict[int, Retrained]] = {}  # case → seed
     for case in REMOVED:
-        made = [replace(run, case=case) for run in runs]
-        rows: list[Truth] = []
-        after: list[Answered] = []
-        for run in filter(is_made, made):
-            excluded = read_examples(run.folder.excluded) if run.folder.excluded.exists() else []
-            rows += [truth.of(row) for row in excluded]
-            before = {answer.id for answer in repeated_errors(run, truth)}
-            after += [answer for answer in answers_of(run, "tuned", truth) if answer.id in before]
-        seeds = sum(map(is_made, made))
-        wrong = f"{sum(row.verdict == 'wrong' for row in rows) / len(rows):.0%}" if rows else ""
-        per_seed = f"{len(rows) / seeds:.0f}" if seeds else ""
-        topics = [answer.topic for answer in after]
-        gone = with_interval([not answer.repeats for answer in after], topics)
-        yield line(case, seeds, per_seed, wrong, gone, with_interval([answer.right for answer in after], topics))
+        made = [run for run in (replace(run, case=case) for run in runs) if is_made(run)]
+        found[case] = {run.seed: retrained(run, truth) for run in made}
+    for case, by_seed in found.items():
+        removed = [row for one in by_seed.values() for row in one.removed]
+        errors = [answer for one in by_seed.values() for answer in one.errors]
+        wrong = f"{sum(row.verdict == 'wrong' for row in removed) / len(removed):.0%}" if removed else ""
+        per_seed = f"{len(removed) / len(by_seed):.0f}" if by_seed else ""
+        topics = [answer.topic for answer in errors]
+        gone = with_interval([not answer.repeats for answer in errors], topics)
+        right = with_interval([answer.right for answer in errors], topics)
+        yield line(case, len(by_seed), per_seed, wrong, gone, right, right_elsewhere(list(by_seed.values())))
+    for case in REMOVED[:-1]:
+        yield from against_random(case, found[case], found["random"])
+
+
+def retrained(run: Run, truth: KnownTruth) -> Retrained:
+    before = {answer.id for answer in repeated_errors(run, truth)}
+    answers = {answer.id: answer.completion for answer in read_generations(run.folder.generation("tuned"))}
+    known = {row.id: truth.of(row) for row in read_examples(run.folder.held_out)}
+    others = {id: one for id, one in known.items() if one.topic_rows == "right"}
+    return Retrained(
+        [truth.of(row) for row in read_examples(run.folder.excluded)] if run.folder.excluded.exists() else [],
+        [answer for answer in answers_of(run, "tuned", truth) if answer.id in before],
+        [float(one.reading(answers[id]) == "right") for id, one in others.items()],
+        [one.topic for one in others.values()],
+    )
+
+
+def right_elsewhere(found: Sequence[Retrained]) -> str:
+    right = [value for one in found for value in one.other_right]
+    return with_interval(right, [topic for one in found for topic in one.other_topics])
+
+
+def against_random(case: str, found: dict[int, Retrained], by_lot: dict[int, Retrained]) -> Iterator[str]:
+    """The same errors after removing traced rows and after removing random ones, topics as clusters."""
+    pairs = [
+        (traced, drawn)
+        for seed in sorted(found.keys() & by_lot.keys())
+        for traced, drawn in zip(found[seed].errors, by_lot[seed].errors, strict=True)
+    ]
+    if not pairs:
+        return
+    gone, gone_by_chance = ([float(not pair[side].repeats) for pair in pairs] for side in (0, 1))
+    topics = [traced.topic for traced, _ in pairs]
+    differences = [one - other for one, other in zip(gone, gone_by_chance, strict=True)]
+    interval = paired_share_interval(gone, gone_by_chance, topics)
+    low_to_high = f" ({100 * interval[0]:+.0f} to {100 * interval[1]:+.0f})" if interval else ""
+    yield (
+        f"{case} against random: {100 * sum(differences) / len(pairs):+.0f} points{low_to_high} of errors gone, "
+        f"p = {paired_test(differences, topics):.2g}."
+    )
 
 
 def is_made(run: Run) -> bool:
