@@ -277,6 +277,26 @@ def test_a_larger_sample_keeps_the_rows_and_checks_only_new_ones(
     assert not set(asked[1]) & set(first)
 
 
+@pytest.mark.parametrize("name", ["checking.py", "declining.py", "encoder.py", "replies.py"])
+def test_answers_that_were_checked_by_other_code_are_checked_again(
+    opened: Callable[..., Job], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relaytune.pipeline import auditing
+
+    really = auditing.sha256_of_file
+    job = opened({"sample": 5})
+    check_stage(job)
+    audit_stage(job)
+    shown = io.StringIO()
+    with monkeypatch.context() as context:
+        context.setattr(auditing, "sha256_of_file", lambda path: "other" if path.name == name else really(path))
+        audit_stage(replace(opened({"sample": 8}), screen=Screen(Console(file=shown, width=400))))
+    assert "checked before" not in shown.getvalue()
+    audit_stage(replace(opened({"sample": 5}), screen=Screen(Console(file=shown, width=400))))
+    audit_stage(replace(opened({"sample": 8}), screen=Screen(Console(file=shown, width=400))))
+    assert "5 of 8 answers were checked before" in shown.getvalue()
+
+
 def test_labels_are_taken_in_without_asking_a_verifier_again(
     opened: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
