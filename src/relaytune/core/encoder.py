@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,21 +78,29 @@ class Encoder:
         Cosines are their products. What is longer than `max_tokens` is cut. `on_finished` hears how many are done.
         """
         import numpy as np
-        import torch
 
         vectors_NC = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
+        batches = list(token_batches([len(one) for one in ids], TOKENS_AT_ONCE[self.model.device.type]))
         done = 0
-        for batch in token_batches([len(one) for one in ids], TOKENS_AT_ONCE[self.model.device.type]):
-            padded = self.tokenizer.pad({"input_ids": [ids[at] for at in batch]}, return_tensors="pt")
-            with torch.inference_mode():
-                hidden_NTC = self.model(**padded.to(self.model.device)).last_hidden_state
-                mask_NT1 = padded["attention_mask"].unsqueeze(-1).to(hidden_NTC.dtype)
-                mean_NC = (hidden_NTC * mask_NT1).sum(1) / mask_NT1.sum(1).clamp(min=1)
-                vectors_NC[batch] = torch.nn.functional.normalize(mean_NC, dim=-1).cpu().numpy()
-            done += len(batch)
-            on_finished(done)
+        with _workers(self.model.device.type) as workers:
+            embedded = workers.map(self._mean_states, ([ids[at] for at in batch] for batch in batches))
+            for batch, batch_NC in zip(batches, embedded, strict=True):
+                vectors_NC[batch] = batch_NC
+                done += len(batch)
+                on_finished(done)
         return vectors_NC
+
+    def _mean_states(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.model.device)
+            hidden_NTC = self.model(**padded).last_hidden_state
+            mask_NT1 = padded["attention_mask"].unsqueeze(-1).to(hidden_NTC.dtype)
+            mean_NC = (hidden_NTC * mask_NT1).sum(1) / mask_NT1.sum(1).clamp(min=1)
+            vectors_NC: NDArray[np.float32] = torch.nn.functional.normalize(mean_NC, dim=-1).cpu().numpy()
+            return vectors_NC
 
     def embed_once(
         self,
@@ -118,6 +128,23 @@ class Encoder:
         vectors_NC = self.embed(texts, on_finished)
         _write_vectors(path, key, vectors_NC)
         return vectors_NC
+
+
+@contextmanager
+def _workers(device: str) -> Iterator[ThreadPoolExecutor]:
+    """On a CPU each thread takes batches of its own, so that none waits for another within every product."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if device != "cpu" or threads == 1:
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)  # of the threads that begin later
 
 
 def _read_vectors(path: Path, key: str, shape: tuple[int, int]) -> NDArray[np.float32] | None:
