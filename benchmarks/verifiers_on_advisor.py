@@ -1,11 +1,16 @@
 """What each verifier finds of the planted errors of examples/advisor, by kind, and how often it cries wolf.
 
     python benchmarks/verifiers_on_advisor.py [--half developed|measured] [--show false-alarms|missed|doubtful]
+        [--judge MODEL --judge-rows N --log FILE]
 
 The exact verifier was developed on half of the topics (by a hash of the topic's name); the other half is the
 measurement. Recall: wrong rows of train.jsonl called false. Precision: of the rows of train.jsonl called false, those
 that are wrong. False alarms: right rows called false, in the clean twin (each row of which is right). Beside them the
 share called false or doubtful. Intervals are Wilson's, 95%; rows of one topic are alike, so they are too narrow.
+
+A judge is asked, on a GPU where there is one, of N rows of train.jsonl and the same lines of the clean twin, drawn at
+random (--seed), and the exact verifier of the same rows. It is asked every claim, also those that the exact one would
+decide before it in an audit.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,13 +26,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from relaytune.core.claims import CheckedAnswer, Statement
+from relaytune.core.judging import JudgeChoice
 from relaytune.core.screen import Screen
 from relaytune.core.statistics import wilson_interval
 from relaytune.facts.checking import check_answers
 from relaytune.facts.sources import Sources, read_sources
 from relaytune.facts.verifying import Verifier
 from relaytune.facts.verifying.exact import ExactVerifier
+from relaytune.facts.verifying.judging import JudgeVerifier
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "advisor"
 
@@ -44,12 +54,30 @@ def main() -> None:
     parser.add_argument("--example", type=Path, default=EXAMPLE)
     parser.add_argument("--half", choices=["developed", "measured"])
     parser.add_argument("--show", choices=["false-alarms", "missed", "doubtful"])
+    parser.add_argument("--judge", help="a local model, named as in base_model.name")
+    parser.add_argument("--judge-rows", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, default=Path("advisor_judge.jsonl"))
     options = parser.parse_args()
     sources = read_sources(options.example / "handbook", Screen.silent(), embeddings=False)
     planted = read_rows(options.example, "train.jsonl", options.half)
     clean = read_rows(options.example, "clean/train.jsonl", options.half)
-    for verifier in [ExactVerifier(sources.passages)]:
-        measure(verifier, sources, planted, clean, options.show)
+    exact = ExactVerifier(sources.passages)
+    if not options.judge:
+        measure(exact, sources, planted, clean, options.show)
+        return
+    drawn = random.Random(options.seed).sample(range(len(planted)), min(options.judge_rows, len(planted)))
+    planted, clean = [planted[at] for at in drawn], [clean[at] for at in drawn]
+    measure(exact, sources, planted, clean, options.show)
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    judge = JudgeVerifier(
+        JudgeChoice.model_validate({"model": options.judge}), options.log, Screen(Console(stderr=True)), device
+    )
+    measure(judge, sources, planted, clean, options.show)
+    judge.close()
+    print(f"\n{judge.words()}")
 
 
 def read_rows(example: Path, file: str, half: str | None) -> list[Row]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -22,5 +25,48 @@ def test_vectors_are_the_mean_of_the_last_states_however_texts_are_batched() -> 
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
 
 
+def test_other_work_has_as_many_threads_as_before() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        Encoder.load().embed(TEXTS)
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_no_texts_have_no_vectors() -> None:
     assert Encoder.load().embed([]).shape == (0, 384)
+
+
+def test_vectors_are_kept_and_a_file_that_is_damaged_or_of_other_texts_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAYTUNE_CACHE", str(tmp_path))
+    encoder, said = Encoder.load(), list[str]()
+    vectors = encoder.embed_once(TEXTS[:2], tell=said.append)
+    (path,) = (tmp_path / "vectors").iterdir()
+    whole = path.read_bytes()
+    encoder.embed_once(TEXTS[1:3], tell=said.append)
+    (other,) = set((tmp_path / "vectors").iterdir()) - {path}
+    assert said == []
+    one_bit_off = whole[:-1] + bytes([whole[-1] ^ 1])
+    for content in (b"", b"not vectors", whole[:-8], one_bit_off, other.read_bytes()):
+        path.write_bytes(content)
+        np.testing.assert_array_equal(encoder.embed_once(TEXTS[:2], tell=said.append), vectors)
+        assert str(path) in said.pop()
+        np.testing.assert_array_equal(encoder.embed_once(TEXTS[:2], tell=said.append), vectors)
+        assert said == []
+
+
+def test_vectors_that_are_kept_are_read_and_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAYTUNE_CACHE", str(tmp_path))
+    encoder, finished = Encoder.load(), list[int]()
+    vectors = encoder.embed_once(TEXTS)
+    monkeypatch.setattr(Encoder, "embed", None)
+    np.testing.assert_array_equal(encoder.embed_once(TEXTS, finished.append), vectors)
+    assert finished == [len(TEXTS)]
+    with pytest.raises(TypeError):
+        encoder.embed_once(TEXTS[1:])

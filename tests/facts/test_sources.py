@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from relaytune.core.encoder import Encoder
 from relaytune.core.screen import Screen
 from relaytune.facts.sources import Found, Sources, read_sources
 
@@ -96,8 +99,30 @@ def test_with_the_encoder_meaning_finds_what_words_do_not(handbook: Path) -> Non
     shown = io.StringIO()
     sources = read_sources(handbook, Screen(Console(file=shown, width=200)))
     assert headings(sources.search(question, 1)) == ["Parking"]
-    assert sources.retrieval == "bm25+all-MiniLM-L6-v2"
+    assert sources.retrieval == "bm25+all-MiniLM-L6-v2 (981a20cf60fb)"  # the beginning of the weights' fingerprint
     assert "searched by words (BM25) and meaning (all-MiniLM-L6-v2)" in shown.getvalue()
+
+
+@pytest.mark.model
+def test_passages_that_were_embedded_before_are_not_embedded_again(
+    handbook: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAYTUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    embedded: list[str] = []
+    embed = Encoder.embed
+
+    def watched(self: Encoder, texts: Sequence[str], *rest: Any) -> Any:
+        embedded.extend(texts)
+        return embed(self, texts, *rest)
+
+    monkeypatch.setattr(Encoder, "embed", watched)
+    found = read(handbook, embeddings=True).search("Where can I leave my cycle?")
+    assert len(embedded) == 5  # four passages and the question
+    assert read(handbook, embeddings=True).search("Where can I leave my cycle?") == found
+    assert len(embedded) == 6
+    (handbook / "fees.md").write_text("# Fees\n\nNothing costs anything.\n")
+    read(handbook, embeddings=True)
+    assert len(embedded) == 9
 
 
 @pytest.mark.model

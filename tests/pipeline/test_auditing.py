@@ -24,6 +24,7 @@ from misbehaving_server import Reply, playing, says
 from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
 from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, RunError, UsageError
+from relaytune.core.files import sha256_of_file
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
 from relaytune.core.records import data_hash, read_examples
 from relaytune.core.screen import Screen
@@ -275,6 +276,26 @@ def test_a_larger_sample_keeps_the_rows_and_checks_only_new_ones(
     assert [answer.id for answer in read_catalog(job.run.audit)][:5] == first
     assert list(map(len, asked)) == [5, 3]
     assert not set(asked[1]) & set(first)
+
+
+@pytest.mark.parametrize("name", ["checking.py", "declining.py", "encoder.py", "replies.py"])
+def test_answers_that_were_checked_by_other_code_are_checked_again(
+    opened: Callable[..., Job], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = opened({"sample": 5})
+    check_stage(job)
+    audit_stage(job)
+    shown = io.StringIO()
+    with monkeypatch.context() as context:
+        context.setattr(
+            "relaytune.pipeline.auditing.sha256_of_file",
+            lambda path: "other" if path.name == name else sha256_of_file(path),
+        )
+        audit_stage(replace(opened({"sample": 8}), screen=Screen(Console(file=shown, width=400))))
+    assert "checked before" not in shown.getvalue()
+    audit_stage(replace(opened({"sample": 5}), screen=Screen(Console(file=shown, width=400))))
+    audit_stage(replace(opened({"sample": 8}), screen=Screen(Console(file=shown, width=400))))
+    assert "5 of 8 answers were checked before" in shown.getvalue()
 
 
 def test_labels_are_taken_in_without_asking_a_verifier_again(

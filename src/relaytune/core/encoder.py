@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaytune.core.errors import ModelError
-from relaytune.core.model import find_model, quiet_transformers
+from relaytune.core.files import no_space_explained, sha256_of_bytes, sha256_of_file, sha256_of_value, temporary_beside
+from relaytune.core.model import cache_folder, find_model, quiet_transformers
 from relaytune.core.sections import BaseModelChoice
 
 if TYPE_CHECKING:
@@ -22,14 +26,16 @@ DEFAULT_NAME = "all-MiniLM-L6-v2"
 # of the weights that sentence-transformers/all-MiniLM-L6-v2 has on the hub (revision 1110a243fdf4)
 DEFAULT_FINGERPRINT = "981a20cf60fb973b54ebc88a39d6015ab83b6bd141ec15d426eb3d4133a780f3"
 
-TOKENS_AT_ONCE = 8192  # padding included
+# padding included; on a CPU the states of more do not fit its cache, and take nearly twice as long
+TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 8192}
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A model with its tokenizer; `max_tokens` is the longest text that it reads."""
+    """A model with its tokenizer; `max_tokens` is the longest text that it reads, `fingerprint` of its weights."""
 
     name: str
+    fingerprint: str
     model: Any
     tokenizer: Any
     max_tokens: int
@@ -64,7 +70,7 @@ class Encoder:
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
         tokenizer.padding_side = "right"
         max_tokens = min(tokenizer.model_max_length, longest_input(model.config))
-        return Encoder(short_name(choice), model.eval().to(device), tokenizer, max_tokens)
+        return Encoder(short_name(choice), folder.fingerprint, model.eval().to(device), tokenizer, max_tokens)
 
     def embed(self, texts: Sequence[str], on_finished: Callable[[int], None] = lambda _: None) -> NDArray[np.float32]:
         """Vectors of length 1 (texts × channels), the mean of the last hidden states, as all-MiniLM-L6-v2 was trained.
@@ -72,21 +78,98 @@ class Encoder:
         Cosines are their products. What is longer than `max_tokens` is cut. `on_finished` hears how many are done.
         """
         import numpy as np
-        import torch
 
         vectors_NC = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
+        batches = list(token_batches([len(one) for one in ids], TOKENS_AT_ONCE[self.model.device.type]))
         done = 0
-        for batch in token_batches([len(one) for one in ids], TOKENS_AT_ONCE):
-            padded = self.tokenizer.pad({"input_ids": [ids[at] for at in batch]}, return_tensors="pt")
-            with torch.inference_mode():
-                hidden_NTC = self.model(**padded.to(self.model.device)).last_hidden_state
-                mask_NT1 = padded["attention_mask"].unsqueeze(-1).to(hidden_NTC.dtype)
-                mean_NC = (hidden_NTC * mask_NT1).sum(1) / mask_NT1.sum(1).clamp(min=1)
-                vectors_NC[batch] = torch.nn.functional.normalize(mean_NC, dim=-1).cpu().numpy()
-            done += len(batch)
-            on_finished(done)
+        with _workers(self.model.device.type) as workers:
+            embedded = workers.map(self._mean_states, ([ids[at] for at in batch] for batch in batches))
+            for batch, batch_NC in zip(batches, embedded, strict=True):
+                vectors_NC[batch] = batch_NC
+                done += len(batch)
+                on_finished(done)
         return vectors_NC
+
+    def _mean_states(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.model.device)
+            hidden_NTC = self.model(**padded).last_hidden_state
+            mask_NT1 = padded["attention_mask"].unsqueeze(-1).to(hidden_NTC.dtype)
+            mean_NC = (hidden_NTC * mask_NT1).sum(1) / mask_NT1.sum(1).clamp(min=1)
+            vectors_NC: NDArray[np.float32] = torch.nn.functional.normalize(mean_NC, dim=-1).cpu().numpy()
+            return vectors_NC
+
+    def embed_once(
+        self,
+        texts: Sequence[str],
+        on_finished: Callable[[int], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> NDArray[np.float32]:
+        """`embed` of these texts together, kept in the cache folder for the next time.
+
+        `tell` hears of a file there that is damaged or of something else; it is made anew.
+
+        Raises:
+            MachineError: the disk is full, or the cache folder cannot be written.
+        """
+        # another way to embed, or another machine's arithmetic, makes other vectors
+        made_by = [self.fingerprint, self.max_tokens, self.model.device.type, sha256_of_file(Path(__file__))]
+        key = sha256_of_value([made_by, list(texts)])
+        path = cache_folder() / "vectors" / f"{key}.safetensors"
+        if path.exists():
+            vectors_NC = _read_vectors(path, key, (len(texts), self.model.config.hidden_size))
+            if vectors_NC is not None:
+                on_finished(len(texts))
+                return vectors_NC
+            tell(f"{path} is damaged or of other texts; made anew.")
+        vectors_NC = self.embed(texts, on_finished)
+        _write_vectors(path, key, vectors_NC)
+        return vectors_NC
+
+
+@contextmanager
+def _workers(device: str) -> Iterator[ThreadPoolExecutor]:
+    """On a CPU each thread takes batches of its own, so that none waits for another within every product."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if device != "cpu" or threads == 1:
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)  # of the threads that begin later
+
+
+def _read_vectors(path: Path, key: str, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """The vectors in a file; None where they are not those that were written under this key."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            said = file.metadata() or {}
+            vectors_NC: NDArray[np.float32] = file.get_tensor("vectors")
+    except (OSError, SafetensorError):
+        return None
+    same = (said.get("key"), said.get("sha256")) == (key, sha256_of_bytes(vectors_NC.tobytes()))
+    return vectors_NC if same and vectors_NC.shape == shape else None
+
+
+def _write_vectors(path: Path, key: str, vectors_NC: NDArray[np.float32]) -> None:
+    from safetensors.numpy import save_file
+
+    said = {"key": key, "sha256": sha256_of_bytes(vectors_NC.tobytes())}
+    with no_space_explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(path) as temporary:
+            save_file({"vectors": vectors_NC}, temporary, said)
+            temporary.replace(path)
 
 
 def default_encoder_is_installed() -> bool:

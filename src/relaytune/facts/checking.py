@@ -56,8 +56,9 @@ def _search(
     claims: Sequence[Claim], questions: dict[str, str], sources: Sources, k: int, screen: Screen
 ) -> list[list[Passage]]:
     """The passages of each claim: the best for claim and context, then those for the question."""
-    texts = [f"{claim.text} {claim.context}" for claim in claims]
-    own_questions = [questions[claim.statement_id] for claim in claims]
+    # stripped, so that a question that is its own claim is one text to search for
+    texts = [f"{claim.text} {claim.context}".strip() for claim in claims]
+    own_questions = [questions[claim.statement_id].strip() for claim in claims]
     wanted = list(dict.fromkeys([*texts, *own_questions]))
     with screen.bar("Find passages", len(wanted)) as bar:
         found = dict(zip(wanted, sources.search_all(wanted, k, bar.update), strict=True))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from relaytune.core.bm25 import import_bm25s
 from relaytune.core.claims import Passage
-from relaytune.core.encoder import DEFAULT_NAME, Encoder, default_encoder_is_installed
+from relaytune.core.encoder import DEFAULT_FINGERPRINT, DEFAULT_NAME, Encoder, default_encoder_is_installed
 from relaytune.core.model import require
 from relaytune.core.screen import Screen
 from relaytune.facts.passages import make_passages
@@ -48,20 +48,24 @@ class Sources:
         passages: Sequence[Passage],
         hash: str,
         encoder: Encoder | None = None,
-        on_embedded: Callable[[int], None] = lambda _: None,
+        screen: Screen | None = None,
     ) -> None:
-        """Index passages; with an encoder also by meaning (`on_embedded` hears how many are done)."""
+        """Index passages; with an encoder also by meaning, by vectors that are kept for the next time."""
+        screen = screen or Screen.silent()
         self.passages = tuple(passages)
         self.hash = hash
-        self.retrieval = f"bm25+{encoder.name}" if encoder else "bm25"
+        self.retrieval = _by_meaning_too(encoder.name, encoder.fingerprint) if encoder else "bm25"
         self._bm25 = import_bm25s().BM25()
         self._bm25.index(
             [HEADING_COUNTS * words(passage.heading) + words(passage.text) for passage in self.passages],
             show_progress=False,
         )
         self._encoder = encoder
-        indexed = [indexed_text(passage) for passage in self.passages]
-        self._vectors_PC = encoder.embed(indexed, on_embedded) if encoder else None
+        self._vectors_PC: NDArray[np.float32] | None = None
+        if encoder:
+            indexed = [indexed_text(passage) for passage in self.passages]
+            with screen.bar("Embed passages", len(indexed)) as bar:
+                self._vectors_PC = encoder.embed_once(indexed, bar.update, screen.say)
 
     def search(self, text: str, k: int = 5) -> list[Found]:
         """The best k passages, best first; fewer where fewer share a word with the text, unless meaning counts too."""
@@ -119,8 +123,7 @@ def read_sources(folder: Path, screen: Screen, embeddings: bool = True) -> Sourc
     hash = hash_documents(folder)
     if embeddings and default_encoder_is_installed():
         encoder = Encoder.load(tell=screen.say)
-        with screen.bar("Embed passages", len(passages)) as bar:
-            sources = Sources(passages, hash, encoder, bar.update)
+        sources = Sources(passages, hash, encoder, screen)
         how = f"by words (BM25) and meaning ({encoder.name})"
     else:
         sources = Sources(passages, hash)
@@ -134,7 +137,11 @@ def read_sources(folder: Path, screen: Screen, embeddings: bool = True) -> Sourc
 
 def retrieval_here() -> str:
     """How `read_sources` searches with what is installed here, as `Sources.retrieval` says it."""
-    return f"bm25+{DEFAULT_NAME}" if default_encoder_is_installed() else "bm25"
+    return _by_meaning_too(DEFAULT_NAME, DEFAULT_FINGERPRINT) if default_encoder_is_installed() else "bm25"
+
+
+def _by_meaning_too(encoder: str, fingerprint: str) -> str:
+    return f"bm25+{encoder} ({fingerprint[:12]})"
 
 
 def indexed_text(passage: Passage) -> str:

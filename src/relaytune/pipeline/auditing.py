@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,39 +147,41 @@ def _audit(job: Job) -> Sequence[Path]:
     rows, plan = sample_rows(facts, population)
     job.screen.say(plan)
     sources = read_sources(folder / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts, sources)
-    witnesses = Witnesses(
-        tuple(verifier.name for verifier in verifiers),
-        len({passage.document for passage in sources.passages}),
-        len(sources.passages),
-        _checked_under(facts, sources, verifiers),
-        _refuse_related_judge(job),
-    )
-    earlier = _earlier(job, witnesses.checked_under)
-    if known := sum(row.statement.id in earlier for row in rows):
-        job.screen.say(f"{known} of {len(rows)} answers were checked before against the same sources.")
-    with named_by(JUDGE):  # it is loaded when it is asked
+    with verifiers_of(job, facts, sources) as verifiers:
+        witnesses = Witnesses(
+            tuple(verifier.name for verifier in verifiers),
+            len({passage.document for passage in sources.passages}),
+            len(sources.passages),
+            _checked_under(facts, sources, verifiers),
+            _refuse_related_judge(job),
+        )
+        earlier = _earlier(job, witnesses.checked_under)
+        if known := sum(row.statement.id in earlier for row in rows):
+            job.screen.say(f"{known} of {len(rows)} answers were checked before against the same sources.")
         answers = check_rows(
             rows,
             earlier,
             labels,
             lambda statements: check_answers(statements, sources, verifiers, facts.passages, job.screen),
         )
-    say_untold(job, verifiers)
     result = conclude(facts, answers, population, labels, taken_out_otherwise(job), plan, witnesses)
     write_catalog(run.audit, answers)
     write_result(run.audit_result, result)
     return [run.audit, run.audit_result]
 
 
-def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
-    """Those of the recipe, the surest first: the first that can tell counts.
+@contextmanager
+def verifiers_of(job: Job, facts: Facts, sources: Sources) -> Iterator[list[Verifier]]:
+    """Those of the recipe, the surest first: the first that can tell counts. At the end a judge's memory is given back.
+
+    Says at the end what a judge took, and of how many claims a model gave no verdict that counts.
 
     Raises:
         ModelError: the entailment model cannot be loaded.
         MachineError: a package that a verifier needs is not installed.
     """
     from relaytune.facts.verifying.exact import ExactVerifier
+    from relaytune.facts.verifying.judging import JudgeVerifier
 
     verifiers: list[Verifier] = [ExactVerifier(sources.passages)]
     if facts.entailment:
@@ -187,11 +190,16 @@ def make_verifiers(job: Job, facts: Facts, sources: Sources) -> list[Verifier]:
         with named_by("data.facts.entailment"):
             verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
     if facts.judge:
-        from relaytune.facts.verifying.judging import JudgeVerifier
-
         log = job.run.verifying / f"{sha256_of_text(facts.judge.title)[:16]}.jsonl"
         verifiers.append(JudgeVerifier(facts.judge, log, job.screen, "cpu" if facts.judge.base_url else _device()))
-    return verifiers
+    try:
+        with named_by(JUDGE):  # it is loaded when it is asked
+            yield verifiers
+    finally:
+        for verifier in verifiers:
+            if isinstance(verifier, JudgeVerifier):
+                verifier.close()
+    _say_untold(job, verifiers)
 
 
 def _device() -> str:
@@ -201,8 +209,7 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
-    """What a judge took, and claims of which a model gave no verdict that counts."""
+def _say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
     from relaytune.facts.verifying.entailment import EntailmentVerifier
     from relaytune.facts.verifying.judging import JudgeVerifier
 
@@ -217,9 +224,11 @@ def say_untold(job: Job, verifiers: Sequence[Verifier]) -> None:
 def _checked_under(facts: Facts, sources: Sources, verifiers: Sequence[Verifier]) -> str:
     settings = facts.model_dump(mode="json", include={"passages", "entailment", "judge"})
     names = [verifier.name for verifier in verifiers]
-    # another version may read and compare otherwise
-    package = Path(facts_package.__path__[0])
-    code = {str(path.relative_to(package)): sha256_of_file(path) for path in package.rglob("*.py")}
+    # another version may read, search and compare otherwise
+    root = Path(facts_package.__path__[0]).parent
+    files = [*(root / "facts").rglob("*.py"), *(root / "core" / "asking").glob("*.py")]
+    files += [root / "core" / name for name in ("bm25.py", "declining.py", "encoder.py")]
+    code = {path.relative_to(root).as_posix(): sha256_of_file(path) for path in files}
     return sha256_of_value([settings, sources.hash, sources.retrieval, names, code])
 
 

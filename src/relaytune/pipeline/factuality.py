@@ -12,10 +12,9 @@ from relaytune.core.encoder import DEFAULT_FINGERPRINT, Encoder, default_encoder
 from relaytune.core.facts import Facts
 from relaytune.core.files import read_jsonl, sha256_of_value
 from relaytune.core.metrics import FACTUAL_ERRORS
-from relaytune.core.model import named_by
 from relaytune.core.records import question_of, read_examples, read_generations
 from relaytune.core.results import write_result
-from relaytune.pipeline.auditing import JUDGE, make_verifiers, say_untold
+from relaytune.pipeline.auditing import verifiers_of
 from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import contenders_answered
@@ -45,15 +44,13 @@ def _check(job: Job, facts: Facts, names: Sequence[str]) -> Sequence[Path]:
     from relaytune.facts.sources import read_sources
 
     sources = read_sources(job.recipe_path.parent / facts.sources, job.screen)
-    verifiers = make_verifiers(job, facts, sources)
     checked = {}
-    for name in names:
-        job.screen.say(f"{name}: its answers against the sources")
-        answers = read_generations(job.run.generation(name))
-        statements = [Statement(answer.id, question_of(answer), answer.completion) for answer in answers]
-        with named_by(JUDGE):
+    with verifiers_of(job, facts, sources) as verifiers:
+        for name in names:
+            job.screen.say(f"{name}: its answers against the sources")
+            answers = read_generations(job.run.generation(name))
+            statements = [Statement(answer.id, question_of(answer), answer.completion) for answer in answers]
             checked[name] = check_answers(statements, sources, verifiers, facts.passages, job.screen)
-    say_untold(job, verifiers)
     write_checked_answers(job.run.facts, checked)
     return [job.run.facts]
 

