@@ -4,9 +4,10 @@
 
 Each trial draws, for both strata, whether base and tuned err on every prompt: base with a rate of its own, tuned as
 base but for prompts that it breaks (base right, tuned wrong, by `harm`) and mends (base wrong, tuned right, by
-`mended`). With `prompts a case` of three, three prompts have the same neighbours and are alike in everything, the
-worst case. Printed are how often each finding is shown, and how often the 95% interval of the
-interaction covers the true one.
+`mended`). Beside that, for the second way to count, an answer that is not contradicted is not verified either in
+UNVERIFIED of all cases; tuned keeps that or draws it anew, and loses verified answers by `lost`. With `prompts a case`
+of three, three prompts have the same neighbours and are alike in everything, the worst case. Printed are how often each
+finding is shown, and, for the first way, how often the 95% interval of the interaction covers the true one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from relaytune.core.claims import AnswerVerdict
-from relaytune.tracing.strata import HeldOutRow, method_or_data
+from relaytune.core.method_or_data import StratumName
+from relaytune.tracing.strata import HeldOutRow, first_shown, method_or_data
 
 FINDINGS = ("nothing", "data", "method_or_both")
+UNVERIFIED, DRAWN_ANEW = 0.3, 0.4
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Truth:
     harm_wrong: float
     mended_right: float = 0.0
     mended_wrong: float = 0.0
+    lost: float = 0.0  # of verified answers, in both strata, that tuned makes into some that say nothing to be checked
 
     @property
     def interaction(self) -> float:
@@ -51,6 +55,8 @@ TRUTHS = (
     Truth("data: 30 points in wrong, wrong ones mended in right", 0.3, 0, 0.43, 0.5, 0),
     Truth("both: 20 points in right, 50 in wrong", 0.1, 0.22, 0.55),
     Truth("data, but base errs on 95%", 0.95, 0, 1.0, 0.5, 0),
+    Truth("method: tuned says nothing in 30 points more", 0.1, 0, 0, 0, 0, 0.5),
+    Truth("method: tuned says nothing at all", 0.1, 0, 0, 1, 1, 1),
 )
 
 
@@ -73,16 +79,11 @@ def simulate(truth: Truth, prompts: int, size: int, trials: int) -> None:
     found: Counter[str] = Counter()
     covered = intervals = no_room = 0
     for _ in range(trials):
-        rows = [
-            *stratum(
-                "right", "right", prompts, size, truth.base, truth.harm_right, truth.mended_right, verified, random
-            ),
-            *stratum(
-                "wrong", "false", prompts, size, truth.base, truth.harm_wrong, truth.mended_wrong, verified, random
-            ),
-        ]
-        result = method_or_data(rows, verified, "simulated")
-        found[result.shown] += 1
+        right = stratum(truth, "right", "right", prompts, size, verified, random)
+        wrong = stratum(truth, "wrong", "false", prompts, size, verified, random)
+        contradicted, not_verified = ([*right[way], *wrong[way]] for way in (0, 1))
+        found[first_shown(contradicted, not_verified, verified, "simulated").shown] += 1
+        result = method_or_data(contradicted, verified, "simulated")
         no_room += any(one is not None and not one.can_show_worse for one in (result.right, result.wrong))
         if result.interaction_interval is not None:
             intervals += 1
@@ -93,29 +94,32 @@ def simulate(truth: Truth, prompts: int, size: int, trials: int) -> None:
 
 
 def stratum(
-    name: str,
+    truth: Truth,
+    name: StratumName,
     verdict: AnswerVerdict,
     prompts: int,
     size: int,
-    base: float,
-    harm: float,
-    mended: float,
     verified: dict[str, AnswerVerdict],
     random: np.random.Generator,
-) -> list[HeldOutRow]:
-    """Prompts of one stratum; `size` of them share all neighbours and are alike."""
-    rows = []
+) -> tuple[list[HeldOutRow], list[HeldOutRow]]:
+    """Prompts of one stratum, by either way to count; `size` of them share all neighbours and are alike."""
+    harm, mended = (truth.harm_right, truth.mended_right) if name == "right" else (truth.harm_wrong, truth.mended_wrong)
+    contradicted, not_verified = [], []
     for case in range(prompts // size):
         neighbours = tuple(f"{name} {case} {place}" for place in range(5))
         verified |= dict.fromkeys(neighbours, verdict)
-        errs = random.random() < base
+        errs = random.random() < truth.base
         changes = random.random() < (mended if errs else harm)
         tuned = errs != changes
-        rows += [
-            HeldOutRow(f"{name} {case} {copy}", f"{name} {case} {copy}", neighbours, float(errs), float(tuned))
-            for copy in range(size)
-        ]
-    return rows
+        unverified = random.random() < UNVERIFIED
+        anew = random.random() < UNVERIFIED if random.random() < DRAWN_ANEW else unverified
+        unverified_tuned = anew or random.random() < truth.lost
+        for copy in range(size):
+            prompt = f"{name} {case} {copy}"
+            contradicted.append(HeldOutRow(prompt, prompt, neighbours, float(errs), float(tuned)))
+            either = (float(errs or unverified), float(tuned or unverified_tuned))
+            not_verified.append(HeldOutRow(prompt, prompt, neighbours, *either))
+    return contradicted, not_verified
 
 
 def print_row(texts: list[str]) -> None:

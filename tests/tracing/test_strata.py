@@ -7,7 +7,7 @@ import pytest
 
 from relaytune.core.claims import AnswerVerdict
 from relaytune.core.method_or_data import MethodOrData
-from relaytune.tracing.strata import HeldOutRow, cases_of, method_or_data, stratum_of
+from relaytune.tracing.strata import HeldOutRow, cases_of, first_shown, method_or_data, stratum_of
 
 VERIFIED: dict[str, AnswerVerdict] = {
     **{f"r{n}": "right" for n in range(2000)},
@@ -156,3 +156,24 @@ def test_without_audited_rows_the_conclusion_asks_for_them() -> None:
     found = method_or_data(_rows("r", QUIET), {}, "an encoder")
     assert (found.right, found.wrong, found.shown) == (None, None, "nothing")
     assert "audit more of them" in found.conclusion
+
+
+SILENT = [(40, 0, 1), (20, 1, 1)]  # base was verified in 40, tuned in none
+
+
+def test_a_model_that_says_nothing_that_can_be_checked_is_found_by_what_it_no_longer_gets_right() -> None:
+    found = first_shown(_rows("r", QUIET), _rows("r", SILENT), VERIFIED, "an encoder")
+    assert (found.shown, found.level, found.counted) == ("method_or_both", "established", "not_verified")
+    assert found.conclusion.startswith("that tuned is contradicted more often is not shown; but")
+
+
+def test_what_is_contradicted_goes_before_what_is_only_not_verified() -> None:
+    contradicted = [*_rows("r", QUIET), *_rows("w", HARMED)]
+    not_verified = [*_rows("r", SILENT), *_rows("w", SILENT)]
+    found = first_shown(contradicted, not_verified, VERIFIED, "an encoder")
+    assert (found.shown, found.counted) == ("data", "contradicted")
+
+
+def test_where_neither_way_to_count_shows_anything_the_first_is_told() -> None:
+    found = first_shown(_rows("r", QUIET), _rows("r", [(60, 1, 1)]), VERIFIED, "an encoder")
+    assert (found.shown, found.counted) == ("nothing", "contradicted")

@@ -14,11 +14,14 @@ StratumName = Literal["right", "wrong"]
 Finding = Literal["data", "method_or_both", "nothing"]
 # by the number of prompts that a finding rests on: 60 and more, 30 to 60, fewer (which is stated as not shown)
 Level = Literal["established", "indicative", "exploratory"]
+# what counts as an error of an answer: that the sources contradict it; or that they do not support it, unless it says
+# that it does not know
+CountedAsError = Literal["contradicted", "not_verified"]
 
 
 @dataclass(frozen=True)
 class StratumResult:
-    """Factual errors of base and tuned on the held-out prompts of one stratum; difference is tuned less base.
+    """Errors of base and tuned on the held-out prompts of one stratum; difference is tuned less base.
 
     A case is what counts as independent: prompts whose place rests on the same training rows are one.
     """
@@ -62,6 +65,7 @@ class MethodOrData:
     num_too_few_verified: int  # of these, with fewer than three neighbours that are verified right or wrong
     num_unscored: int  # held-out rows without a verdict on base's or tuned's answer
     encoder: str
+    counted: CountedAsError = "contradicted"
 
     @property
     def shown(self) -> Finding:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relaytune.core.catalog import read_catalog
 from relaytune.core.checked_answers import write_checked_answers
@@ -19,7 +20,12 @@ from relaytune.pipeline.inputs import inputs
 from relaytune.pipeline.job import Job
 from relaytune.pipeline.judging import contenders_answered
 
+if TYPE_CHECKING:
+    from relaytune.tracing.strata import HeldOutRow
+
 SIDES = ("base", "tuned")
+_Scores = Mapping[str, float | None]
+_Errs = Callable[[_Scores], float | None]
 
 
 def facts_stage(job: Job) -> None:
@@ -83,19 +89,34 @@ def _untested_because(job: Job) -> str:
 
 
 def _method_or_data(job: Job) -> Sequence[Path]:
-    from relaytune.tracing.strata import HeldOutRow, method_or_data
+    from relaytune.tracing.strata import first_shown
 
     neighbours, encoder = nearest_training_rows(job)
-    base, tuned = (_errors(job, name) for name in SIDES)
-    rows = [
-        HeldOutRow(row.id, sha256_of_value(list(row.messages)), neighbours[row.id], base[row.id], tuned[row.id])
-        for row in read_examples(job.run.held_out)
-    ]
     verified = {answer.id: answer.verdict for answer in read_catalog(job.run.audit)}
-    result = method_or_data(rows, verified, encoder)
+    scores = _scores(job)
+    contradicted, not_verified = (
+        _held_out_rows(job, neighbours, scores, errs) for errs in (_contradicted, _not_verified)
+    )
+    result = first_shown(contradicted, not_verified, verified, encoder)
     write_result(job.run.method_or_data, result)
     job.screen.say(f"Method or data: {result.conclusion}.")
     return [job.run.method_or_data]
+
+
+def _held_out_rows(
+    job: Job, neighbours: Mapping[str, tuple[str, ...]], scores: Mapping[tuple[str, str], _Scores], errs: _Errs
+) -> list[HeldOutRow]:
+    from relaytune.tracing.strata import HeldOutRow
+
+    return [
+        HeldOutRow(
+            row.id,
+            sha256_of_value(list(row.messages)),
+            neighbours[row.id],
+            *(errs(scores.get((name, row.id), {})) for name in SIDES),
+        )
+        for row in read_examples(job.run.held_out)
+    ]
 
 
 def nearest_training_rows(job: Job) -> tuple[dict[str, tuple[str, ...]], str]:
@@ -120,7 +141,20 @@ def nearest_training_rows(job: Job) -> tuple[dict[str, tuple[str, ...]], str]:
     return {row.id: tuple(ids) for row, ids in zip(held_out, found, strict=True)}, encoder.name
 
 
-def _errors(job: Job, contender: str) -> dict[str, float | None]:
-    """Row → 1 where the sources contradict the contender's answer, None where it is unscored."""
-    scores = [row for row in read_jsonl(job.run.scores) if row["scorer"] == FACTUAL_ERRORS]
-    return {row["id"]: row["value"] for row in scores if row["contender"] == contender}
+def _scores(job: Job) -> dict[tuple[str, str], dict[str, float | None]]:
+    """(contender, row) → value by scorer."""
+    scores: dict[tuple[str, str], dict[str, float | None]] = {}
+    for row in read_jsonl(job.run.scores):
+        scores.setdefault((row["contender"], row["id"]), {})[row["scorer"]] = row["value"]
+    return scores
+
+
+def _contradicted(scores: _Scores) -> float | None:
+    """1 where the sources contradict the answer, None where it is unscored."""
+    return scores.get(FACTUAL_ERRORS)
+
+
+def _not_verified(scores: _Scores) -> float | None:
+    """1 where the sources do not support the answer and it does not say that it does not know, None where unscored."""
+    verified = scores.get("verified")
+    return None if verified is None else float(not verified and not scores.get("abstained"))

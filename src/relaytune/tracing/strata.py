@@ -15,6 +15,10 @@ nothing         Neither.
 *exploratory*: not shown. `data` rests on both strata. `method_or_both` rests on `right` alone: harm among right rows is
 no work of wrong ones, and a clean data set has no other stratum.
 
+An error is an answer that the sources contradict. A model that training broke says nothing that could be contradicted:
+so where that shows nothing, the test is made once more, and then every answer is an error that the sources do not
+support, unless it says that it does not know (`first_shown`). No third way is tried.
+
 Prompts whose place rests on the same rows (at least LEAST_VERIFIED neighbours in common) are one case in tests and
 intervals; prompts are what the levels count, as registered.
 """
@@ -26,7 +30,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relaytune.core.claims import AnswerVerdict
-from relaytune.core.method_or_data import Finding, Level, MethodOrData, StratumName, StratumResult
+from relaytune.core.method_or_data import CountedAsError, Finding, Level, MethodOrData, StratumName, StratumResult
 from relaytune.core.results import Estimate, Interval
 from relaytune.core.statistics import (
     independent_difference_interval,
@@ -46,7 +50,7 @@ NEARLY_ALWAYS = 0.9  # base errs so often that little is left in which tuned cou
 
 @dataclass(frozen=True)
 class HeldOutRow:
-    """A held-out row: its prompt, the nearest training rows, and whether base's and tuned's answers are wrong (1)."""
+    """A held-out row: its prompt, the nearest training rows, and whether base's and tuned's answers are errors (1)."""
 
     id: str
     prompt: str  # the same for rows with the same prompt
@@ -68,8 +72,31 @@ def _count(neighbours: Sequence[str], verified: Mapping[str, AnswerVerdict]) -> 
     return verdicts.count("right"), verdicts.count("false")
 
 
-def method_or_data(rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerdict], encoder: str) -> MethodOrData:
-    """Apply the test. `verified` holds the verdict of every audited training row."""
+def first_shown(
+    contradicted: Sequence[HeldOutRow],
+    not_verified: Sequence[HeldOutRow],
+    verified: Mapping[str, AnswerVerdict],
+    encoder: str,
+) -> MethodOrData:
+    """The test on answers that are contradicted, or, where only that shows something, on those that are not verified.
+
+    `contradicted` and `not_verified` are the same held-out rows, each with what counts as an error.
+    """
+    first = method_or_data(contradicted, verified, encoder)
+    if first.shown == "nothing":
+        second = method_or_data(not_verified, verified, encoder, "not_verified")
+        if second.shown != "nothing":
+            return second
+    return first
+
+
+def method_or_data(
+    rows: Sequence[HeldOutRow],
+    verified: Mapping[str, AnswerVerdict],
+    encoder: str,
+    counted: CountedAsError = "contradicted",
+) -> MethodOrData:
+    """Apply the test. `verified` holds the verdict of every audited training row, `counted` what errors are."""
     scored = [row for row in rows if row.base is not None and row.tuned is not None]
     placed = {row.id: stratum_of(row.neighbours, verified) for row in scored}
     mixed = {row.prompt: row for row in scored if placed[row.id] == "mixed"}
@@ -83,7 +110,8 @@ def method_or_data(rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerd
     return MethodOrData(
         finding,
         level,
-        _conclusion(
+        _COUNTED[counted]
+        + _conclusion(
             finding, level, right, wrong, (interaction, interaction_interval), (tuned_contrast, tuned_interval)
         ),
         right,
@@ -96,6 +124,7 @@ def method_or_data(rows: Sequence[HeldOutRow], verified: Mapping[str, AnswerVerd
         num_too_few_verified=sum(sum(_count(row.neighbours, verified)) < LEAST_VERIFIED for row in mixed.values()),
         num_unscored=len(rows) - len(scored),
         encoder=encoder,
+        counted=counted,
     )
 
 
@@ -184,6 +213,12 @@ def _level(finding: Finding, right: StratumResult | None, wrong: StratumResult |
 
 
 # in words
+
+_COUNTED: Mapping[CountedAsError, str] = {
+    "contradicted": "",
+    "not_verified": "that tuned is contradicted more often is not shown; but with every answer counted as an error "
+    "that the sources do not support and that does not say that it does not know, ",
+}
 
 
 def _conclusion(
