@@ -22,7 +22,13 @@ from relaytune.diagnosis.answers import (
     prompt_as_good,
     sounds_better,
 )
-from relaytune.diagnosis.course import loss_flat, overfitting, training_unfinished, validation_still_falling
+from relaytune.diagnosis.course import (
+    loss_flat,
+    overfitting,
+    training_diverged,
+    training_unfinished,
+    validation_still_falling,
+)
 from relaytune.diagnosis.task import both_wrong, format_wrong, judgement_wrong, one_label_swallows
 from relaytune.evidence import apply_clause
 
@@ -46,12 +52,14 @@ def diagnose(
     sides = "tuned", BEST_PROMPT
     if missing := tuple(not_evaluated(evaluation, *sides)):
         return missing
+    diverged = tuple(training_diverged(recipe, steps))
     found = [
         *training_unfinished(training, steps),
+        *diverged,
         *prompt_as_good(recipe.decision, evaluation),
         *judges_refused(evaluation, *sides),
         *sounds_better(evaluation, *sides),
-        *loss_flat(recipe, evaluation, training, steps, contradictions),
+        *(() if diverged else loss_flat(recipe, evaluation, training, steps, contradictions)),
         *overfitting(recipe, evaluation, training, steps),
         *both_wrong(recipe, evaluation, steps),
         *format_wrong(recipe, evaluation, steps),

@@ -21,6 +21,7 @@ from relaytune.evidence import (
     say_estimate,
 )
 
+DIVERGED = 1.0  # nats a token: no change of batches or of wording does that
 OVERFITTING_GAP = 0.15
 FLAT_AFTER = 150  # steps, by which a training that learns has begun to
 STEPS_AVERAGED = 25
@@ -39,6 +40,23 @@ def training_unfinished(training: TrainingResult | None, steps: Sequence[Trainin
             "training_unfinished",
             f"{done} of {training.planned_steps} steps are trained",
             "finish the training with another session: `relaytune train`, then evaluate again",
+        )
+
+
+def training_diverged(recipe: Recipe, steps: Sequence[TrainingStep]) -> Iterator[Diagnosis]:
+    """Training broke the model: its loss ends far above that of the first step, which no step had changed yet."""
+    losses = [step.train_loss for step in steps if step.train_loss is not None]
+    quarter = len(losses) // 4
+    if quarter < 2:
+        return
+    last = sum(losses[-quarter:]) / quarter
+    if last > losses[0] + DIVERGED:
+        rate = recipe.training.learning_rate
+        yield Diagnosis(
+            "training_diverged",
+            f"the training loss rose from {losses[0]:.3f} at the first step to {last:.3f} in the last quarter of steps, "
+            "so the model is broken",
+            f"set training.learning_rate to {rate / 4:g} (now {rate:g})",
         )
 
 
