@@ -54,8 +54,8 @@ def training_diverged(recipe: Recipe, steps: Sequence[TrainingStep]) -> Iterator
         rate = recipe.training.learning_rate
         yield Diagnosis(
             "training_diverged",
-            f"the training loss rose from {losses[0]:.3f} at the first step to {last:.3f} in the last quarter of steps, "
-            "so the model is broken",
+            f"the training loss rose from {losses[0]:.3f} at the first step to {last:.3f} in the last quarter of them: "
+            "the model is broken",
             f"set training.learning_rate to {rate / 4:g} (now {rate:g})",
         )
 
