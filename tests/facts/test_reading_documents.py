@@ -68,7 +68,7 @@ def test_many_other_files_are_counted_and_the_first_ones_named(tmp_path: Path) -
 def test_all_documents_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text("Some words.")
     (tmp_path / "empty.md").write_text(" \n")
-    (tmp_path / "headings.md").write_text("# Only\n\n## Headings\n")
+    (tmp_path / "questions.md").write_text("# Parking\n\n## May I park here?\n")
     (tmp_path / "latin.txt").write_bytes("Gebühr".encode("latin-1"))
     (tmp_path / "marks.txt").write_text("———\n")
     (tmp_path / "named.html").write_bytes('<meta charset="undefined"><p>Gebühr'.encode("latin-1"))
@@ -79,10 +79,10 @@ def test_all_documents_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> 
     assert [line.split(";")[0].strip() for line in str(refused.value).splitlines()[1:]] == [
         "- broken.pdf: is damaged, or no PDF (No /Root object! - Is this really a PDF?)",
         "- empty.md: is empty",
-        "- headings.md: holds no text",
         "- latin.txt: is not UTF-8 (byte 3)",
         "- marks.txt: holds no text",
         "- named.html: is not UTF-8 (byte 32)",
+        "- questions.md: holds no text",
         "- zero.txt: is not text (it holds zero bytes)",
     ]
     assert "7 documents of 8 cannot be read" in str(refused.value)

@@ -103,3 +103,25 @@ def test_a_page_nested_deeply_is_read_and_one_that_no_parser_reads_to_its_end_is
     assert texts("<div>" * 250 + "deep" + "</div>" * 250 + "<p>after") == ["deep", "after"]
     with pytest.raises(DataError, match=r"cannot be read to its end \(Excessive depth"):
         read_html("<div>" * 3000 + "deep" + "</div>" * 3000 + "<p>after")
+
+
+def test_a_heading_with_nothing_below_it_is_text_of_its_own_under_those_above_it() -> None:
+    page = """\
+<title>Answers</title>
+<h2>Library closed
+on <em>Sundays</em></h2>
+<h2>May I park?</h2>
+<div><h2>Fees</h2>
+<h3>The form is free</h3></div>
+<h3 hidden>Draft</h3>
+<h3>Tuition</h3>
+<p>It is due in May.</p>
+<h2>No parking</h2>
+<p> <!-- ask --> </p>
+"""
+    assert [(block.text, block.first, block.last, block.headings) for block in read_html(page)] == [
+        ("Library closed on Sundays", 2, 3, ("Answers",)),
+        ("The form is free", 6, 6, ("Answers", "Fees")),
+        ("It is due in May.", 9, 9, ("Answers", "Fees", "Tuition")),
+        ("No parking", 10, 10, ("Answers",)),
+    ]

@@ -88,3 +88,49 @@ def test_html_within_markdown_is_read_with_its_lines_and_comments_are_not() -> N
 
 def test_code_is_text_too() -> None:
     assert [block.text for block in read_markdown("```\nport 22\nhost x\n```\n")] == ["port 22; host x"]
+
+
+def test_a_heading_with_nothing_below_it_is_text_of_its_own_under_those_above_it() -> None:
+    text = """\
+# Answers
+
+## No parking on campus
+
+Library closed
+on Sundays
+----------
+
+## Fees
+
+### The form is free
+
+### Tuition
+
+It is due in May.
+
+## Gym closed in May
+
+<!-- ask the gym -->
+"""
+    assert [(block.text, block.first, block.last, block.headings) for block in read_markdown(text)] == [
+        ("No parking on campus", 3, 3, ("Answers",)),
+        ("Library closed on Sundays", 5, 7, ("Answers",)),
+        ("The form is free", 11, 11, ("Answers", "Fees")),
+        ("It is due in May.", 15, 15, ("Answers", "Fees", "Tuition")),
+        ("Gym closed in May", 17, 17, ("Answers",)),
+    ]
+
+
+def test_a_heading_that_asks_is_never_text_as_it_says_nothing() -> None:
+    assert [block.text for block in read_markdown("# Parking\n\n## Is it free?\n\n## No cars\n")] == ["No cars"]
+
+
+def test_a_heading_that_stands_twice_is_text_only_where_nothing_is_below_it() -> None:
+    first, below = read_markdown("## Closed in May\n\n## Closed in May\n\nThe gym.\n")
+    assert (first.text, first.first, first.headings) == ("Closed in May", 1, ())
+    assert (below.text, below.headings) == ("The gym.", ("Closed in May",))
+
+
+def test_a_heading_in_html_within_markdown_is_text_with_its_line() -> None:
+    _, heading, _ = read_markdown("# A\n\nOne.\n\n<div>\n<h2>No parking</h2>\n</div>\n\nTwo.\n")
+    assert (heading.text, heading.first, heading.last, heading.headings) == ("No parking", 6, 6, ("A",))

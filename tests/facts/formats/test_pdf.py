@@ -95,6 +95,28 @@ def test_a_word_cut_at_the_end_of_a_line_is_joined_and_a_compound_is_not() -> No
     assert block.text == "The full-time fee is due when the application is sent; the full-time students pay once."
 
 
+def test_a_heading_with_nothing_below_it_is_text_of_its_own_under_those_above_it() -> None:
+    pdf = Handbook()
+    pdf.add_page()
+    pdf.title_line("Housing", 18)
+    pdf.title_line("No pets in any residence", 14)
+    pdf.ln(8)
+    pdf.title_line("Rents", 14)
+    pdf.paragraph("They are due on the third. " * 10)
+    pdf.add_page()
+    pdf.set_font("Helvetica", "B", 14)
+    pdf.multi_cell(0, 6, "The gate is closed at night,\nand the yard on Sundays", new_x="LMARGIN", new_y="NEXT")
+    pdf.add_page()
+    pdf.title_line("May I smoke?", 14)
+    pdf.title_line("No dogs", 14)
+    assert [(block.text, block.first, block.headings) for block in read_pdf(content(pdf)).blocks] == [
+        ("No pets in any residence", 1, ("Housing",)),
+        (" ".join(["They are due on the third."] * 10), 1, ("Housing", "Rents")),
+        ("The gate is closed at night, and the yard on Sundays", 2, ("Housing",)),
+        ("No dogs", 3, ("Housing",)),
+    ]
+
+
 def blank(num_pages: int, texts: dict[int, str] | None = None) -> FPDF:
     pdf = FPDF()
     for page in range(1, num_pages + 1):

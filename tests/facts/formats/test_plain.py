@@ -44,3 +44,29 @@ def test_items_know_what_introduces_them() -> None:
     leads = {block.text: block.lead for block in read_plain(TEXT)}
     assert leads["- no calls at all"] == "These hold:"
     assert leads["A new card costs 12 EUR."] == ""
+
+
+def test_a_heading_with_nothing_below_it_is_text_of_its_own_under_those_above_it() -> None:
+    text = """\
+Answers
+=======
+
+NO PARKING ON CAMPUS
+
+MAY I SMOKE?
+
+Closed on Sundays
+-----------------
+
+Fees
+----
+They are due in May.
+
+NO DOGS
+"""
+    assert [(block.text, block.first, block.last, block.headings) for block in read_plain(text)] == [
+        ("NO PARKING ON CAMPUS", 4, 4, ("Answers",)),
+        ("Closed on Sundays", 8, 9, ("Answers",)),
+        ("They are due in May.", 13, 13, ("Answers", "Fees")),
+        ("NO DOGS", 15, 15, ("Answers",)),
+    ]

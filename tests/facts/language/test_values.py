@@ -24,6 +24,15 @@ from relaytune.facts.language.values import agree, comparable, values
         ("within two weeks", "days", 14, 14),
         ("half a year", "months", 6, 6),
         ("half an hour", "minutes", 30, 30),
+        ("takes 1½ years", "months", 18, 18),
+        ("2 1/2 hours", "minutes", 150, 150),
+        ("an IELTS of 6 ½", "score of ielts", 6.5, 6.5),
+        ("a year and a half", "months", 18, 18),
+        ("two to three years and a half", "months", 24, 42),
+        ("a two-and-a-half year programme", "months", 30, 30),
+        ("1.000 to 1.200 new students", "count", 1000, 1200),
+        ("a ratio of 1.075", "count", 1.075, 1.075),
+        ("1.250 students per teacher", "count", 1.25, 1.25),
         ("48 h", "minutes", 2880, 2880),
         ("3 yrs", "months", 36, 36),
         ("It costs 1.5k EUR", "EUR", 1500, 1500),
@@ -48,6 +57,10 @@ def test_a_value_is_read_with_what_it_measures(text: str, measure: str, low: flo
     assert text[value.start : value.end] == value.text
 
 
+def test_a_fraction_on_the_next_line_is_not_of_the_number_above() -> None:
+    assert values("Credits: 24\n3/4 of them are lectures.")[0].low == 24
+
+
 @pytest.mark.parametrize("text", ["You may apply.", "one of them", "No one knows.", "We march on.", "at first sight"])
 def test_words_that_only_look_like_values_are_none(text: str) -> None:
     assert values(text) == ()
@@ -65,6 +78,9 @@ def test_words_that_only_look_like_values_are_none(text: str) -> None:
         ("on 1st of July", "on 2031-07-01", True),
         ("14 days", "two weeks", True),
         ("24 months", "two years", True),
+        ("within two years and a half", "within 2½ years", True),
+        ("within two years and a half", "within two years", False),
+        ("1.000 students", "1,000 students", True),
         ("at least 6.5 in the IELTS", "IELTS 6.5", True),
         ("at least 6.0 in the IELTS", "at least 6.5 in the IELTS", False),
         ("at least 60 credits", "at most 60 credits", False),

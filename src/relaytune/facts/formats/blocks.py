@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 # soft hyphens, zero-width spaces and joiners, byte order marks: nobody sees them, and they split words
 _UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
@@ -20,13 +21,28 @@ _BEGINS_AS_VALUE = re.compile(r"[€$£+−-]?\s?\d")
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph, a list item or a table row. `first` and `last` are lines of the file, or pages, counted from 1."""
+    """A paragraph, a list item, a table row or a heading. `first` and `last`: lines of the file, or pages, from 1."""
 
     text: str  # one line
     first: int
     last: int
     headings: tuple[str, ...]  # from the document's title down
     lead: str = ""  # the sentence or caption that introduces the list or table that it is of
+    is_heading: bool = False  # of what stands below it
+
+
+def with_lone_headings(blocks: Sequence[Block]) -> list[Block]:
+    """Of the headings only those with nothing below them, as the others are shown with each block of their section.
+
+    One that asks is left out all the same: it says nothing, and would pass for evidence of what it asks.
+    """
+    kept = []
+    for block, after in zip_longest(blocks, blocks[1:]):
+        path = (*block.headings, block.text)
+        is_shown = after is not None and after.headings[: len(path)] == path
+        if not (block.is_heading and (is_shown or block.text.endswith("?"))):
+            kept.append(block)
+    return kept
 
 
 def clean(text: str) -> str:

@@ -7,7 +7,15 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from relaytune.core.errors import DataError
-from relaytune.facts.formats.blocks import Block, begins_with_header, clean, introduction, table_rows, with_nested
+from relaytune.facts.formats.blocks import (
+    Block,
+    begins_with_header,
+    clean,
+    introduction,
+    table_rows,
+    with_lone_headings,
+    with_nested,
+)
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -46,7 +54,7 @@ def read_html(text: str, headings: tuple[str, ...] = ()) -> list[Block]:
     reader = _Reader(headings)
     reader.read(root)
     reader.end_paragraph()
-    return reader.blocks
+    return with_lone_headings(reader.blocks)
 
 
 class _Reader:
@@ -77,6 +85,7 @@ class _Reader:
             level = int(tag[1])
             self._headings = [one for one in self._headings if one[0] < level]
             if title := clean(_text(element)):
+                self._add(title, element, is_heading=True)
                 self._headings.append((level, title))
             self._lead = ""
         elif tag in _LISTS:
@@ -134,13 +143,13 @@ class _Reader:
             self._lines = (self._lines[0], last)
         self._paragraph.append(text)
 
-    def _add(self, text: str, element: Element, lead: str = "") -> None:
+    def _add(self, text: str, element: Element, lead: str = "", is_heading: bool = False) -> None:
         if text:
-            self._append(text, element.sourceline or 1, _last_line(element), lead)
+            self._append(text, element.sourceline or 1, _last_line(element), lead, is_heading)
 
-    def _append(self, text: str, first: int, last: int, lead: str = "") -> None:
+    def _append(self, text: str, first: int, last: int, lead: str = "", is_heading: bool = False) -> None:
         headings = (*self._above, *(title for _, title in self._headings))
-        self.blocks.append(Block(text, first, last, headings, lead))
+        self.blocks.append(Block(text, first, last, headings, lead, is_heading))
 
 
 def _parts(element: Element) -> Iterator[Element | tuple[str, int, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from relaytune.facts.formats.blocks import Block, clean, introduction, table_rows, with_nested
+from relaytune.facts.formats.blocks import Block, clean, introduction, table_rows, with_lone_headings, with_nested
 
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
@@ -28,7 +29,7 @@ def read_markdown(text: str) -> list[Block]:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     reader = _Reader(text.split("\n"))
     reader.read(SyntaxTreeNode(parser.parse(text)).children)
-    return blocks + reader.blocks
+    return blocks + with_lone_headings(reader.blocks)
 
 
 class _Reader:
@@ -43,6 +44,7 @@ class _Reader:
             if node.type == "heading":
                 level = int(node.tag[1:])
                 self._headings = [one for one in self._headings if one[0] < level]
+                self._add(node, _text(node), is_heading=True)
                 self._headings.append((level, _text(node)))
                 self._lead = ""
             elif node.type in ("bullet_list", "ordered_list"):
@@ -61,13 +63,13 @@ class _Reader:
                 self._add(node, text)
                 self._lead = introduction(text)
 
-    def _add(self, node: SyntaxTreeNode, text: str, lead: str = "") -> None:
+    def _add(self, node: SyntaxTreeNode, text: str, lead: str = "", is_heading: bool = False) -> None:
         if text and node.map:
             first, last = node.map[0] + 1, node.map[1]
             while last > first and not self._lines[last - 1].strip():  # an item's place goes on to the next item
                 last -= 1
             headings = tuple(title for _, title in self._headings)
-            self.blocks.append(Block(text, first, last, headings, lead))
+            self.blocks.append(Block(text, first, last, headings, lead, is_heading))
 
     def _table(self, table: SyntaxTreeNode) -> None:
         rows = [row for part in table.children for row in part.children]
@@ -82,7 +84,7 @@ class _Reader:
             headings = tuple(title for _, title in self._headings)
             for block in read_html(node.content, headings):
                 first, last = block.first + node.map[0], block.last + node.map[0]
-                self.blocks.append(Block(block.text, first, last, block.headings, block.lead))
+                self.blocks.append(replace(block, first=first, last=last))
 
 
 def _item_text(item: SyntaxTreeNode) -> str:

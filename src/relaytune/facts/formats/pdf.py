@@ -16,7 +16,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from relaytune.core.errors import DataError
-from relaytune.facts.formats.blocks import Block, begins_with_header, clean, introduction, table_rows
+from relaytune.facts.formats.blocks import (
+    Block,
+    begins_with_header,
+    clean,
+    introduction,
+    table_rows,
+    with_lone_headings,
+)
 
 if TYPE_CHECKING:
     from pdfplumber.page import Page
@@ -72,7 +79,7 @@ def read_pdf(content: bytes) -> Pdf:
         quoted = ", ".join(f"“{text}”" for text in sorted(running))
         notes.append(f"left out, as it stands on most pages (# is a number): {quoted}")
     items = [item for page in pages for item in _without_running(page, running)]
-    return Pdf(_Reader(items).blocks, notes)
+    return Pdf(with_lone_headings(_Reader(items).blocks), notes)
 
 
 def _pages(content: bytes) -> Iterator[list[_Item]]:
@@ -162,9 +169,14 @@ class _Reader:
                 self._end_paragraph()
                 self._table(item, continues=isinstance(before, _Table) and before.page == item.page - 1)
             elif (level := self._level(item)) is not None:
-                is_same = isinstance(before, _Line) and self._level(before) == level and self._follows(before, item)
+                goes_on = (
+                    isinstance(before, _Line)
+                    and before.page == item.page
+                    and self._level(before) == level
+                    and self._follows(before, item)
+                )
                 self._end_paragraph()
-                self._heading(level, item.text, is_same)
+                self._heading(level, item, goes_on)
             else:
                 if self._paragraph and not self._follows(self._paragraph[-1], item):
                     self._end_paragraph()
@@ -189,10 +201,11 @@ class _Reader:
             return not before.text.endswith((".", "!", "?", ":", ";"))
         return line.top - before.bottom <= self._gap + 0.3 * self._body_size
 
-    def _heading(self, level: int, text: str, goes_on: bool) -> None:
-        if goes_on:
-            level, text = self._headings[-1][0], f"{self._headings[-1][1]} {text}"
-        self._headings = [*(one for one in self._headings if one[0] < level), (level, text)]
+    def _heading(self, level: int, line: _Line, goes_on: bool) -> None:
+        text = f"{self.blocks.pop().text} {line.text}" if goes_on else line.text
+        self._headings = [one for one in self._headings if one[0] < level]
+        self._add(text, line.page, line.page, is_heading=True)
+        self._headings.append((level, text))
         self._lead = ""
 
     def _end_paragraph(self) -> None:
@@ -226,6 +239,7 @@ class _Reader:
         for text in table_rows(self._header, rows):
             self._add(text, table.page, table.page, self._lead)
 
-    def _add(self, text: str, first: int, last: int, lead: str = "") -> None:
+    def _add(self, text: str, first: int, last: int, lead: str = "", is_heading: bool = False) -> None:
         if text:
-            self.blocks.append(Block(text, first, last, tuple(title for _, title in self._headings), lead))
+            headings = tuple(title for _, title in self._headings)
+            self.blocks.append(Block(text, first, last, headings, lead, is_heading))

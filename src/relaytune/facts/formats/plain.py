@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from relaytune.facts.formats.blocks import Block, clean, introduction
+from relaytune.facts.formats.blocks import Block, clean, introduction, with_lone_headings
 
 _UNDERLINE = re.compile(r"=+|-{3,}|~{3,}")
 _ITEM = re.compile(r"[-*•–]\s+|\(?[0-9a-z]{1,2}[.)]\s+")
@@ -22,20 +22,25 @@ def read_plain(text: str) -> list[Block]:
         if is_empty:
             continue
         paragraph = [(number, line.strip()) for number, line in group]
-        if len(paragraph) > 1 and _UNDERLINE.fullmatch(paragraph[1][1]):
-            title, level = clean(paragraph[0][1]), 1 if paragraph[1][1].startswith("=") else 2
-            headings, lead = (*headings[: level - 1], title), ""
-            paragraph = paragraph[2:]
-        elif len(paragraph) == 1 and _is_capitals(paragraph[0][1]):
-            headings, lead = (*headings[:1], clean(paragraph[0][1])) if headings else (clean(paragraph[0][1]),), ""
-            continue
+        if num_lines := _num_heading_lines(paragraph):
+            title = clean(paragraph[0][1])
+            above = () if num_lines == 2 and paragraph[1][1].startswith("=") else headings[:1]
+            blocks.append(Block(title, paragraph[0][0], paragraph[num_lines - 1][0], above, is_heading=True))
+            headings, lead = (*above, title), ""
+            paragraph = paragraph[num_lines:]
         for piece in _items(paragraph):
             block = clean(" ".join(line for _, line in piece))
             is_item = bool(_ITEM.match(piece[0][1]))
             if block:
                 blocks.append(Block(block, piece[0][0], piece[-1][0], headings, lead if is_item else ""))
                 lead = lead if is_item else introduction(block)
-    return blocks
+    return with_lone_headings(blocks)
+
+
+def _num_heading_lines(paragraph: list[tuple[int, str]]) -> int:
+    if len(paragraph) > 1 and _UNDERLINE.fullmatch(paragraph[1][1]):
+        return 2
+    return int(len(paragraph) == 1 and _is_capitals(paragraph[0][1]))
 
 
 def _is_capitals(line: str) -> bool:

@@ -19,11 +19,14 @@ _BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[-\s](?:one|two|three|four|five|six|s
 _BELOW_1000 = rf"(?:(?:{_UNIT}|a)\shundred(?:(?:\sand)?\s{_BELOW_100})?|{_BELOW_100}|a\sdozen)"
 _WORDS = (
     rf"\b(?:{_BELOW_1000}\s(?:thousand|million)(?:(?:\sand)?\s{_BELOW_1000})?|a\sthousand"
-    rf"|{_BELOW_1000})(?:\sand\sa\shalf)?\b"
+    rf"|{_BELOW_1000})(?:[\s-]and[\s-]a[\s-]half)?\b"
 )
 _IN_GROUPS = r"\d{1,3}(?:[,\u00a0\u202f']\d{3})+(?:\.\d+)?"
 _GROUPED = re.compile(_IN_GROUPS)
-_DIGITS = rf"{_IN_GROUPS}(?!\d)|\d+(?:[.,]\d+)?"
+_PARTS = {"¼": 0.25, "½": 0.5, "¾": 0.75, "1/4": 0.25, "1/2": 0.5, "3/4": 0.75}
+_WITH_PART = r"\d+(?:[ \u00a0\u202f]?[¼½¾]|[ \u00a0\u202f](?:1/4|1/2|3/4)(?![\d/]))"
+_MIXED = re.compile(rf"(\d+)\s?({'|'.join(_PARTS)})")
+_DIGITS = rf"{_IN_GROUPS}(?!\d)|{_WITH_PART}|\d+(?:[.,]\d+)?"
 
 NUMBER = rf"(?:{_DIGITS}|{_WORDS})"
 # "5-7", "5 to 7", "between 5 and 7": a pattern begins with BETWEEN, and RANGE_WORD knows whether it was there
@@ -32,8 +35,10 @@ RANGE_WORD = r"(?:\s?[-–—]\s?|\sto\s|(?(between)\sand\s|(?!)))"
 
 
 def read_number(words: str) -> float:
-    """The number that digits ("1,200", "6.5") or words ("eighty-five") stand for."""
+    """The number that digits ("1,200", "6.5", "1½") or words ("eighty-five") stand for."""
     bare = words.lower()
+    if mixed := _MIXED.fullmatch(bare):
+        return float(mixed[1]) + _PARTS[mixed[2]]
     if bare[0].isdigit():
         if _GROUPED.fullmatch(bare):
             return float(re.sub(r"[^\d.]", "", bare))

@@ -253,11 +253,13 @@ _FAMILIES = {  # unit → what it measures, and how many of these it is
     "decade": ("months", 120), "semester": ("semesters", 1), "trimester": ("trimesters", 1), "term": ("terms", 1),
 }  # fmt: skip
 _TIMES_SPENT = frozenset(measure for measure, _ in _FAMILIES.values())
+_AND_A_HALF = rf"\sand\sa\shalf\b(?![\s-](?:{'|'.join(_FAMILIES)}))"
 _DURATION = re.compile(
-    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|half an?(?=\s)|(?:(?<=for )|(?<=within )|(?<=takes ))an?(?=\s))"
+    rf"{BETWEEN}(?<![\w.,])(?P<low>{NUMBER}|half an?(?=\s)|(?:(?<=for )|(?<=within )|(?<=takes ))an?(?=\s)"
+    rf"|an?(?=\s(?:{'|'.join(_FAMILIES)}){_AND_A_HALF}))"
     rf"(?:{RANGE_WORD}(?P<high>{NUMBER}))?[\s-](?:\(\d+\)\s)?"
     rf"(?P<qualifier>(?:full |consecutive |calendar |academic |more |standard )?(?:working |business |week)?)"
-    rf"(?P<unit>{'|'.join(_FAMILIES)})s?\b(?:-long)?(?P<age>[\s-](?:old|of age))?",
+    rf"(?P<unit>{'|'.join(_FAMILIES)})s?\b(?P<half>{_AND_A_HALF})?(?:-long)?(?P<age>[\s-](?:old|of age))?",
     re.IGNORECASE,
 )
 
@@ -296,6 +298,8 @@ def _duration(text: str, match: re.Match[str]) -> Value:
     measure, size = _FAMILIES[match["unit"].lower()]
     low = {"a": 1.0, "an": 1.0, "half a": 0.5, "half an": 0.5}.get(match["low"].lower()) or read_number(match["low"])
     high = read_number(match["high"]) if match["high"] else low
+    if match["half"]:  # "two years and a half", "one to two years and a half"
+        low, high = low if match["high"] else low + 0.5, high + 0.5
     qualifier = match["qualifier"].lower()
     if "working" in qualifier or "business" in qualifier or qualifier.endswith("week"):
         measure = f"working {measure}"
@@ -313,6 +317,12 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 _TIMES = re.compile(r"\b(?P<word>once|twice|thrice)\b", re.IGNORECASE)
+# what comes in whole numbers only, so that "1.200" of it is 1,200
+_WHOLE_BEHIND = re.compile(
+    r"\s(?:[a-z]+\s)?(?:students|applicants|applications|graduates|members|employees|people|persons|inhabitants"
+    r"|visitors|places|seats|rooms|books|copies|words|characters)\b(?!\sper\b)",
+    re.IGNORECASE,
+)
 _POINTS = frozenset(stem(word) for word in ("points", "overall", "band", "score", "mark", "total"))
 
 
@@ -324,8 +334,9 @@ def _level(_: str, match: re.Match[str]) -> Value:
 def _plain(text: str, match: re.Match[str]) -> Value | None:
     """A number without a unit of its own: a test's score, or a count of what stands behind it."""
     scale = _SCALES["k"] if match["scale"] else 1
-    low = read_number(match["low"]) * scale
-    high = read_number(match["high"]) * scale if match["high"] else low
+    read = _read_amount if _WHOLE_BEHIND.match(text, match.end()) else read_number
+    low = read(match["low"]) * scale
+    high = read(match["high"]) * scale if match["high"] else low
     if high < low:
         return None
     nouns = _nouns_behind(text, match.end())
