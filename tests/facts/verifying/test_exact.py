@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from relaytune.core.claims import CheckedAnswer, Passage, Statement
@@ -202,3 +207,35 @@ def test_a_line_about_the_subject_counts_even_where_the_search_did_not_find_it()
     (verdict,) = verifier.verify([claim], [others[:5]])
     assert verdict is not None
     assert [one.passage_id for one in verdict.evidence] == ["about"]
+
+
+_TELL = """
+import sys
+from pathlib import Path
+from relaytune.core.claims import Statement
+from relaytune.core.screen import Screen
+from relaytune.facts.checking import check_answers
+from relaytune.facts.sources import read_sources
+from relaytune.facts.verifying.exact import ExactVerifier
+
+sources = read_sources(Path(sys.argv[1]), Screen.silent(), embeddings=False)
+question = "I would like to take the winter semester off. When is the request due?"
+statement = Statement("1", question, "It is due by 30 September. You may take two semesters of leave in all.")
+print(check_answers([statement], sources, [ExactVerifier(sources.passages)])[0])
+"""
+
+
+def test_each_process_gives_the_same_verdicts_with_the_same_evidence() -> None:
+    """Two lines fit equally well; a set of words has another order in each process."""
+    handbook = Path(__file__).parents[3] / "examples" / "advisor" / "handbook"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _TELL, str(handbook)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(told) == 1

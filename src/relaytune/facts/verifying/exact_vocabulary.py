@@ -63,8 +63,8 @@ class Vocabulary:
 
     def share(self, stems: Collection[str], among: frozenset[str]) -> float:
         """Share of some words that stand among others, each counted by its rarity."""
-        total = sum(map(self.rarity, stems))
-        return sum(self.rarity(word) for word in stems if word in among) / total if total else 0.0
+        total = math.fsum(map(self.rarity, stems))  # fsum: a set has another order in each process
+        return math.fsum(self.rarity(word) for word in stems if word in among) / total if total else 0.0
 
     def knows(self, name: Name) -> bool:
         """Whether the sources have a name, or each of a list of names, as a name or in so many words."""
