@@ -209,6 +209,19 @@ def test_a_line_about_the_subject_counts_even_where_the_search_did_not_find_it()
     assert [one.passage_id for one in verdict.evidence] == ["about"]
 
 
+def test_a_name_that_very_many_lines_stand_under_singles_none_of_them_out() -> None:
+    """The name of the institution itself: each claim would be held against all of the sources."""
+    rooms = [Passage(f"p{at}", "a.md", "line 1", "Harbour School", f"Room {at} has a window.") for at in range(120)]
+    passages = [*rooms, Passage("fee", "a.md", "line 1", "Harbour School", "The library fee is 30 EUR.")]
+    statement = Statement("1", "What is the library fee?", "The library fee of the Harbour School is 50 EUR.")
+    for many, support in ((passages[-60:], "contradicted"), (passages, "not_found")):
+        verifier = ExactVerifier(many)
+        claim = check_answers([statement], Sources(many, ""), [verifier])[0].claims[0].claim
+        (verdict,) = verifier.verify([claim], [rooms[-5:]])
+        assert verdict is not None
+        assert verdict.support == support
+
+
 _TELL = """
 import sys
 from pathlib import Path
