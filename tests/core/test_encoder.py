@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from relaytune.core.encoder import Encoder
+from relaytune.core.errors import MachineError
 
 pytestmark = pytest.mark.model
 
@@ -70,3 +71,10 @@ def test_vectors_that_are_kept_are_read_and_not_made_anew(tmp_path: Path, monkey
     assert finished == [len(TEXTS)]
     with pytest.raises(TypeError):
         encoder.embed_once(TEXTS[1:])
+
+
+def test_a_cache_that_cannot_be_written_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAYTUNE_CACHE", str(tmp_path))
+    (tmp_path / "vectors").symlink_to("/sys")  # where not even root can make a file
+    with pytest.raises(MachineError, match=r"cannot be written \(Permission denied\).*RELAYTUNE_CACHE"):
+        Encoder.load().embed_once(TEXTS[:1])

@@ -36,7 +36,9 @@ def test_a_template_that_refuses_a_system_message_says_so() -> None:
 
 
 def test_a_base_model_without_a_chat_template_is_refused() -> None:
-    with pytest.raises(ModelError, match="has no chat template; choose an instruction-tuned base model"):
+    with pytest.raises(
+        ModelError, match=r"^base_model\.name: .*has no chat template; choose an instruction-tuned model"
+    ):
         _template(None)
 
 

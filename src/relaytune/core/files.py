@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -50,7 +51,9 @@ def no_space_explained(path: Path) -> Iterator[None]:
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
         # safetensors has an error of its own, which names the system's only in its text
-        if number in (errno.ENOSPC, errno.EDQUOT) or "(os error 28)" in str(error):
+        if within := re.search(r"\(os error (\d+)\)", str(error)):
+            number = int(within[1])
+        if number in (errno.ENOSPC, errno.EDQUOT):
             raise MachineError(
                 f"{path}: the disk is full; nothing half-written was left. Free some space and run again."
             ) from error
@@ -59,7 +62,7 @@ def no_space_explained(path: Path) -> Iterator[None]:
         ):  # fmt: skip
             raise MachineError(
                 f"{path}: cannot be written ({os.strerror(number)}). Choose another folder (--runs, --output, "
-                "--to-label)."
+                "--to-label, or RELAYTUNE_CACHE)."
             ) from error
         raise
 

@@ -43,7 +43,7 @@ class ModelFolder:
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept."""
+    """Where converted models, fingerprints and the vectors of texts are kept; what lies there can be deleted."""
     return Path(os.environ.get("RELAYTUNE_CACHE") or Path.home() / ".cache" / "relaytune")
 
 

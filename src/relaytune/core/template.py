@@ -39,7 +39,9 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "chat_template", None):
-            raise ModelError(f"{tokenizer.name_or_path}: has no chat template; choose an instruction-tuned base model")
+            raise ModelError(
+                f"{tokenizer.name_or_path} has no chat template; choose an instruction-tuned model", "base_model.name"
+            )
         self._tokenizer = tokenizer
         self.special_tokens: tuple[str, ...] = tuple(tokenizer.all_special_tokens)
 

@@ -185,9 +185,9 @@ def verifiers_of(job: Job, facts: Facts, sources: Sources) -> Iterator[list[Veri
 
     verifiers: list[Verifier] = [ExactVerifier(sources.passages)]
     if facts.entailment:
-        from relaytune.facts.verifying.entailment import EntailmentVerifier
+        from relaytune.facts.verifying.entailment import KEY, EntailmentVerifier
 
-        with named_by("data.facts.entailment"):
+        with named_by(KEY):
             verifiers.append(EntailmentVerifier.load(facts.entailment, _device(), job.screen.say))
     if facts.judge:
         log = job.run.verifying / f"{sha256_of_text(facts.judge.title)[:16]}.jsonl"

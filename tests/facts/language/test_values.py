@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from relaytune.facts.language.values import agree, comparable, values
+from relaytune.facts.language.values import agree, comparable, in_unit, values
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,7 @@ def test_words_that_only_look_like_values_are_none(text: str) -> None:
         ("20 hours a week", "20 hours a day", False),
         ("20 hours a week", "4 hours a day", None),
         ("20 EUR", "20 EUR per year", True),
+        ("20 EUR a month", "it was 20 EUR a year ago", True),
         ("free of charge", "40 EUR", False),
         ("free of charge", "no charge", True),
     ],
@@ -108,6 +109,13 @@ def test_two_values_of_one_kind_agree_or_not(claimed: str, source: str, same: bo
     one, other = values(claimed)[0], values(source)[0]
     assert comparable(one, other)
     assert agree(one, other) is same
+
+
+@pytest.mark.parametrize(
+    "heading", ["Rent per month (EUR)", "Rent (EUR/month)", "Rent (EUR / month)", "Rent (€/month)"]
+)
+def test_a_column_s_heading_says_what_its_values_are_given_per(heading: str) -> None:
+    assert agree(values("300 EUR a year")[0], in_unit(values("300")[0], heading)) is False
 
 
 @pytest.mark.parametrize(

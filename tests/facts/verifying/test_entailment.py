@@ -138,7 +138,7 @@ def test_a_passage_too_long_for_the_model_is_cut_and_the_claim_is_not(model: Pat
 
 @pytest.mark.parametrize("labels", [{0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, {0: "entailment", 1: "not_entailment"}])
 def test_a_model_whose_labels_are_not_those_of_entailment_is_refused(tmp_path: Path, labels: dict[int, str]) -> None:
-    with pytest.raises(ModelError, match=f"the labels of .* are {labels[0]}, {labels[1]}"):
+    with pytest.raises(ModelError, match=f"^data.facts.entailment: the labels of .* are {labels[0]}, {labels[1]}"):
         EntailmentVerifier.load(str(save(tmp_path, labels)))
 
 
@@ -150,7 +150,7 @@ def test_labels_are_found_in_any_order_and_case(tmp_path: Path, model: Path) -> 
 
 def test_a_model_without_the_weights_of_its_classifier_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, kind=BertModel)
-    with pytest.raises(ModelError, match="lacks weights of a classifier"):
+    with pytest.raises(ModelError, match=r"^data\.facts\.entailment: .* lacks weights of a classifier"):
         EntailmentVerifier.load(str(folder))
 
 

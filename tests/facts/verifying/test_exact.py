@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from relaytune.core.claims import CheckedAnswer, Passage, Statement
@@ -202,3 +207,48 @@ def test_a_line_about_the_subject_counts_even_where_the_search_did_not_find_it()
     (verdict,) = verifier.verify([claim], [others[:5]])
     assert verdict is not None
     assert [one.passage_id for one in verdict.evidence] == ["about"]
+
+
+def test_a_name_that_very_many_lines_stand_under_singles_none_of_them_out() -> None:
+    """The name of the institution itself: each claim would be held against all of the sources."""
+    rooms = [Passage(f"p{at}", "a.md", "line 1", "Harbour School", f"Room {at} has a window.") for at in range(120)]
+    passages = [*rooms, Passage("fee", "a.md", "line 1", "Harbour School", "The library fee is 30 EUR.")]
+    statement = Statement("1", "What is the library fee?", "The library fee of the Harbour School is 50 EUR.")
+    for many, support in ((passages[-60:], "contradicted"), (passages, "not_found")):
+        verifier = ExactVerifier(many)
+        claim = check_answers([statement], Sources(many, ""), [verifier])[0].claims[0].claim
+        (verdict,) = verifier.verify([claim], [rooms[-5:]])
+        assert verdict is not None
+        assert verdict.support == support
+
+
+_TELL = """
+import sys
+from pathlib import Path
+from relaytune.core.claims import Statement
+from relaytune.core.screen import Screen
+from relaytune.facts.checking import check_answers
+from relaytune.facts.sources import read_sources
+from relaytune.facts.verifying.exact import ExactVerifier
+
+sources = read_sources(Path(sys.argv[1]), Screen.silent(), embeddings=False)
+question = "I would like to take the winter semester off. When is the request due?"
+statement = Statement("1", question, "It is due by 30 September. You may take two semesters of leave in all.")
+print(check_answers([statement], sources, [ExactVerifier(sources.passages)])[0])
+"""
+
+
+def test_each_process_gives_the_same_verdicts_with_the_same_evidence() -> None:
+    """Two lines fit equally well; a set of words has another order in each process."""
+    handbook = Path(__file__).parents[3] / "examples" / "advisor" / "handbook"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _TELL, str(handbook)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(told) == 1

@@ -6,10 +6,11 @@ import re
 
 _UNITS = r"(?P<unit>hour|day|week|month|quarter|semester|year)"
 _BEHIND = re.compile(
-    rf"\s?(?:(?:per|an?|each|every|/)\s?{_UNITS}\b|(?P<adverb>hourly|daily|weekly|monthly|quarterly|yearly|annually))",
+    rf"\s?(?:(?:per|an?|each|every|/)\s?{_UNITS}\b(?!\s(?:ago|earlier|later)\b)"
+    r"|(?P<adverb>hourly|daily|weekly|monthly|quarterly|yearly|annually))",
     re.IGNORECASE,
 )
-_IN_HEADING = re.compile(rf"\b(?:per|each|/)\s?{_UNITS}\b", re.IGNORECASE)
+_IN_HEADING = re.compile(rf"(?:\bper|\beach|/)\s?{_UNITS}\b", re.IGNORECASE)
 _ADVERBS = {"daily": "day", "annually": "year"}
 _MONTHS = {"month": 1, "quarter": 3, "semester": 6, "year": 12}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+KEY = "data.facts.entailment"  # the recipe's key that names the model
 # the usual line for "entailed" (Honovich et al. 2022, arXiv 2204.04991): likelier than not
 SUPPORTED_ABOVE = 0.5
 # far stricter: each claim has several passages, one of which is about something else, and such models call that a
@@ -65,13 +66,14 @@ class EntailmentVerifier:
                 folder.path, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"facts.entailment: {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"{name!r} cannot be loaded: {str(error).splitlines()[0]}", KEY) from error
         columns = _columns(name, model.config.id2label)
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise ModelError(
-                f"facts.entailment: {name!r} lacks weights of a classifier ({missing} …); they would be random. Name a "
-                "model that was trained for natural language inference."
+                f"{name!r} lacks weights of a classifier ({missing} …); they would be random. Name a model that was "
+                "trained for natural language inference.",
+                KEY,
             )
         max_tokens = min(tokenizer.model_max_length, longest_input(model.config))
         return EntailmentVerifier(short_name(choice), model.eval().to(device), tokenizer, max_tokens, columns)
@@ -146,8 +148,9 @@ def _columns(name: str, id2label: dict[int, str]) -> tuple[int, ...]:
     labels = {str(label).strip().lower(): int(at) for at, label in id2label.items()}
     if set(labels) != set(_LABELS):
         raise ModelError(
-            f"facts.entailment: the labels of {name!r} are {', '.join(map(str, id2label.values()))}, not "
-            f"{', '.join(_LABELS)}. Name a model for natural language inference; its config.json says them (id2label)."
+            f"the labels of {name!r} are {', '.join(map(str, id2label.values()))}, not "
+            f"{', '.join(_LABELS)}. Name a model for natural language inference; its config.json says them (id2label).",
+            KEY,
         )
     return tuple(labels[label] for label in _LABELS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from relaytune.core.claims import Claim, ClaimVerdict
 from relaytune.facts.language.polarity import clauses, denies, denies_existence
@@ -132,20 +133,20 @@ def _candidates(
 
 def _score(weights: dict[str, float], line: Line, fact: Fact, vocabulary: Vocabulary) -> float:
     """Share of a claim's words that a value's line covers, less for what the line says beyond them."""
-    total = sum(weights.values())
+    total = fsum(weights.values())
     if not total:
         return 0.0
-    covered = 0.0
+    covered = []
     for word, weight in weights.items():
         if word in fact.close:
-            covered += BESIDE * weight
+            covered.append(BESIDE * weight)
         elif word in line.stems:
-            covered += IN_LINE * weight
+            covered.append(IN_LINE * weight)
         elif word in line.around:
-            covered += ABOVE * weight
+            covered.append(ABOVE * weight)
         elif word in line.elsewhere:
-            covered += IN_PASSAGE * weight
-    return covered / total - BEYOND * (1 - vocabulary.share(fact.close, frozenset(weights)))
+            covered.append(IN_PASSAGE * weight)
+    return fsum(covered) / total - BEYOND * (1 - vocabulary.share(fact.close, frozenset(weights)))
 
 
 def _count_alike(claimed: Value, other: Fact, told: frozenset[str]) -> bool:
@@ -181,14 +182,14 @@ def _denial(
     claim: Claim, fact: Fact, weights: dict[str, float], lines: Sequence[Line], vocabulary: Vocabulary
 ) -> Line | None:
     """The line that says that there is no such thing as the claim gives a value of ("no minimum is set")."""
-    for test in _tests(fact.value):
+    for test in sorted(_tests(fact.value)):
         if (speaking := vocabulary.lines_with(test)) and all(_denies_of(line, test) for line in speaking):
             return speaking[0]  # "no such test is asked for"
     for line in lines:
         if line.facts or not denies_existence(line.text):
             continue
-        covered = sum(weight for word, weight in weights.items() if word in line.stems)
-        if covered >= DENIES * sum(weights.values()) and may_speak_of(line, claim, vocabulary):
+        covered = fsum(weight for word, weight in weights.items() if word in line.stems)
+        if covered >= DENIES * fsum(weights.values()) and may_speak_of(line, claim, vocabulary):
             return line
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 from relaytune.facts.language.names import DEGREE_STEMS, Name, parts, sort_of
 from relaytune.facts.language.polarity import clauses, denies_existence
@@ -12,6 +13,7 @@ from relaytune.facts.language.words import content_stems, plain_words, stem, ste
 from relaytune.facts.verifying.exact_lines import Line
 
 UNSEEN = 0.35  # rarity of a word that the sources do not have, as a share of that of one that they have once
+LINES_ABOUT = 100  # more stand under a name that singles nothing out; under one of examples/advisor at most 81
 
 
 class Vocabulary:
@@ -63,8 +65,8 @@ class Vocabulary:
 
     def share(self, stems: Collection[str], among: frozenset[str]) -> float:
         """Share of some words that stand among others, each counted by its rarity."""
-        total = sum(map(self.rarity, stems))
-        return sum(self.rarity(word) for word in stems if word in among) / total if total else 0.0
+        total = math.fsum(map(self.rarity, stems))  # fsum: a set has another order in each process
+        return math.fsum(self.rarity(word) for word in stems if word in among) / total if total else 0.0
 
     def knows(self, name: Name) -> bool:
         """Whether the sources have a name, or each of a list of names, as a name or in so many words."""
@@ -94,9 +96,10 @@ class Vocabulary:
         return self._lines_with.get(word, [])
 
     def lines_about(self, stems: frozenset[str]) -> list[Line]:
-        """All lines that have some words, or stand under them."""
+        """All lines that have some words, or stand under them; none where there are more than LINES_ABOUT."""
         rarest = min((self._lines_under.get(word, []) for word in stems), key=len, default=[])
-        return [line for line in rarest if stems <= line.all_stems]
+        about = list(islice((line for line in rarest if stems <= line.all_stems), LINES_ABOUT + 1))
+        return about if len(about) <= LINES_ABOUT else []
 
     def denial_of(self, name: Name) -> Line | None:
         """The line that says that there is no such thing, if one does."""
