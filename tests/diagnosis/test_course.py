@@ -84,13 +84,13 @@ def test_a_training_loss_that_never_falls_asks_for_another_learning_rate() -> No
     assert "1.000" in found.evidence
 
 
-def test_a_loss_that_ends_far_above_its_first_step_is_a_broken_model_and_asks_for_a_lower_learning_rate() -> None:
+def test_a_loss_that_ends_far_above_that_before_training_is_a_broken_model_and_asks_for_a_lower_learning_rate() -> None:
     recipe = make_recipe((LEVEL,), learning_rate=1e-2)
     evaluation = evaluate(recipe, 100, tuned=right_in(0, 100))
     # it leaps up and then falls for the rest of the training, as a diverged one does
     found = first(recipe, evaluation, make_training(8), make_steps([0.4, 0.2, 30, 20, 9, 8, 7, 6.5], {4: 30.0, 8: 6.5}))
     assert (found.name, found.next_change) == ("training_diverged", "set training.learning_rate to 0.0025 (now 0.01)")
-    assert "rose from 0.400 at the first step to 6.750" in found.evidence
+    assert "was 1.000 before training, and the training loss is 6.750 in the last quarter" in found.evidence
 
 
 def test_a_loss_that_wavers_by_less_than_a_nat_has_not_diverged() -> None:

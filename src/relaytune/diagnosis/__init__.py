@@ -52,7 +52,7 @@ def diagnose(
     sides = "tuned", BEST_PROMPT
     if missing := tuple(not_evaluated(evaluation, *sides)):
         return missing
-    diverged = tuple(training_diverged(recipe, steps))
+    diverged = tuple(training_diverged(recipe, training, steps))
     found = [
         *training_unfinished(training, steps),
         *diverged,

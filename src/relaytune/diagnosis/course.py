@@ -43,19 +43,21 @@ def training_unfinished(training: TrainingResult | None, steps: Sequence[Trainin
         )
 
 
-def training_diverged(recipe: Recipe, steps: Sequence[TrainingStep]) -> Iterator[Diagnosis]:
-    """Training broke the model: its loss ends far above that of the first step, which no step had changed yet."""
+def training_diverged(
+    recipe: Recipe, training: TrainingResult | None, steps: Sequence[TrainingStep]
+) -> Iterator[Diagnosis]:
+    """Training broke the model: its loss ends far above the validation loss before the first step."""
     losses = [step.train_loss for step in steps if step.train_loss is not None]
     quarter = len(losses) // 4
-    if quarter < 2:
+    if training is None or quarter < 2:
         return
-    last = sum(losses[-quarter:]) / quarter
-    if last > losses[0] + DIVERGED:
+    before, last = training.first_validation_loss, sum(losses[-quarter:]) / quarter
+    if last > before + DIVERGED:
         rate = recipe.training.learning_rate
         yield Diagnosis(
             "training_diverged",
-            f"the training loss rose from {losses[0]:.3f} at the first step to {last:.3f} in the last quarter of them: "
-            "the model is broken",
+            f"the validation loss was {before:.3f} before training, and the training loss is {last:.3f} in the last "
+            "quarter of steps: the model is broken",
             f"set training.learning_rate to {rate / 4:g} (now {rate:g})",
         )
 
