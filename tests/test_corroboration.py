@@ -21,6 +21,6 @@ def test_one_prompt_or_row_is_not_said_in_the_plural() -> None:
         encoder="all-MiniLM-L6-v2",
     )
     assert list(method_or_data_lines(tested))[1:] == [
-        "left out: 1 prompt",
+        "left out: 1 prompt, 1 between rows that are verified right and rows that are verified wrong",
         "1 held-out row without a verdict on base's or on tuned's answer",
     ]

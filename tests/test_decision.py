@@ -438,7 +438,7 @@ def test_a_rule_without_a_word_on_facts_discards_a_liked_model_that_errs_more() 
     verdict = _liked_and_contradicted({"keep_when": [PREFERRED]})
     assert verdict.outcome == "discard"
     assert "base beats tuned on factual_errors" in verdict.reason
-    assert verdict.next_change.startswith("audit the data")
+    assert verdict.next_change.startswith("leave out (data.facts.on_contradiction: drop)")
 
 
 def test_a_model_that_errs_more_is_not_answered_with_a_base_that_knows_nothing() -> None:
@@ -452,7 +452,7 @@ def test_a_model_that_errs_more_is_not_answered_with_a_base_that_knows_nothing()
     verdict = decide(recipe, evaluate_values(recipe, values, {}), None, [], (), False)
     assert verdict.outcome == "discard"
     assert "base beats tuned on factual_errors" in verdict.reason
-    assert verdict.next_change.startswith("audit the data (`relaytune audit`; `relaytune trace`")
+    assert verdict.next_change.startswith("leave out (data.facts.on_contradiction: drop) or correct the training rows")
     assert "use the base model" not in verdict.next_change
 
 
@@ -461,7 +461,7 @@ def test_judge_up_and_facts_down_is_a_discard_where_the_rule_would_iterate() -> 
     verdict = _liked_and_contradicted(rule)
     assert verdict.outcome == "discard"
     assert verdict.reason.startswith("The judges like it better, and it is less true: tuned is better in preference")
-    assert verdict.next_change.startswith("audit the data")
+    assert verdict.next_change.startswith("leave out (data.facts.on_contradiction: drop)")
 
 
 def test_a_rule_that_allows_so_many_errors_is_taken_at_its_word() -> None:

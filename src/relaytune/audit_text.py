@@ -117,7 +117,7 @@ def _people_lines(people: PeoplesPart, false: Rate) -> Iterator[str]:
     if people.num_by_several:
         text += f"; of {people.num_by_several} labelled by several, {people.num_disagreed} differently"
     if people.num_unused:
-        text += f"; {counted(people.num_unused, 'label')} not used, of rows that are not in the sample"
+        text += f"; {counted(people.num_unused, 'label')} not used, of rows outside the sample or the data"
     yield text
     if people.no_correction:
         yield f"  No rate is corrected for the verifiers' errors: {people.no_correction}."
@@ -192,16 +192,21 @@ def _short(text: str, limit: int = 160) -> str:
 def next_steps(result: AuditResult, facts: Facts, command: str) -> Iterator[str]:
     """What to do with what was found."""
     if not result.gate.passed:
-        yield "Next: do what the gate names; data/audit.jsonl has every audited row. Then audit again."
+        yield "Next: do what the gate names, then audit again; data/audit.jsonl of the run folder has all audited rows."
     elif result.rates["clearly_false"].count and facts.on_contradiction == "keep":
-        yield "Next: correct the false rows (data/audit.jsonl has them all), or set data.facts.on_contradiction: drop."
+        yield (
+            "Next: correct the false rows (data/audit.jsonl of the run folder has them all), or set "
+            "data.facts.on_contradiction: drop."
+        )
     else:
         yield "Next: train."
-    if result.people is None or result.people.no_correction:
+    if facts.human_labels is None:
         yield (
             f"How far are the verifiers right? `{command} --to-label labels.csv` writes the rows for people; with "
             "data.facts.human_labels the rates are corrected."
         )
+    elif result.people is None:
+        yield f"{facts.human_labels} has no labels yet, so no rate is corrected for the verifiers' errors."
 
 
 def audit_text(result: AuditResult, facts: Facts, answers: Sequence[AuditedAnswer], command: str) -> str:

@@ -55,8 +55,10 @@ def method_or_data_lines(tested: MethodOrData) -> Iterator[str]:
     if tested.num_too_few_verified:
         left_out += (
             f", {tested.num_too_few_verified} of them because fewer than three of their nearest training rows are "
-            "verified (audit more rows: data.facts.sample)"
+            "verified right or wrong (data.facts.sample audits more)"
         )
+    if between := tested.num_mixed - tested.num_too_few_verified:
+        left_out += f", {between} between rows that are verified right and rows that are verified wrong"
     yield left_out
     if tested.num_unscored:
         yield f"{counted(tested.num_unscored, 'held-out row')} without a verdict on base's or on tuned's answer"

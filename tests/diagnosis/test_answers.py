@@ -306,14 +306,14 @@ def test_judge_up_and_facts_down_is_the_first_thing_said_and_asks_for_an_audit()
     assert found.name == "judge_up_and_facts_down"
     assert "better in preference: tuned preferred on 40 rows" in found.evidence
     assert "worse in factual_errors: tuned 15/60" in found.evidence
-    assert found.next_change.startswith("audit the data (`relaytune audit`")
+    assert found.next_change.startswith("leave out (data.facts.on_contradiction: drop) or correct the training rows")
 
 
 def test_more_errors_that_nobody_likes_ask_for_an_audit_too() -> None:
     recipe = _held_against_sources()
     found = first(recipe, _with_errors(recipe, base=2, tuned=15, liked=-1.0))
     assert found.name == "errs_more"
-    assert found.next_change.startswith("audit the data")
+    assert found.next_change.startswith("leave out (data.facts.on_contradiction: drop)")
 
 
 def test_errors_that_may_be_chance_or_are_fewer_are_no_fact_down() -> None:

@@ -132,7 +132,7 @@ def test_errors_are_counted_quoted_and_lead_to_a_discard_that_asks_for_an_audit(
     verdict = decide(job.recipe, evaluation, None, [], (), False)
     assert verdict.outcome == "discard"
     assert verdict.reason.startswith("This clause of discard_when holds: base beats tuned on factual_errors")
-    assert "audit the data (`relaytune audit`" in verdict.next_change
+    assert "`relaytune audit` shows those rows" in verdict.next_change
     note = verdict_markdown(verdict, evaluation, job.recipe)
     assert "- tuned: confident errors 32/64 (50%, 38-62%), abstentions 0/64" in note
     assert 'it says "The tuition fee of Botany is 115 EUR per term."' in note

@@ -32,8 +32,8 @@ NEGLIGIBLE_GAIN = 0.05
 SUBSTANCE = re.compile("fact|accura|correct|true|truth|error|faithful")  # names of criteria that judge what is said
 AUDIT_ANSWERS = "audit the training answers against sources, and remove or correct what is wrong in them"
 AUDIT_DATA = (
-    "audit the data (`relaytune audit`; `relaytune trace` shows the rows behind each wrong answer), leave out or "
-    "correct what the sources contradict, and train anew"
+    "leave out (data.facts.on_contradiction: drop) or correct the training rows that the sources contradict, and "
+    "train anew; `relaytune audit` shows those rows, `relaytune trace` the rows behind each wrong answer"
 )
 PRACTICAL_HELD_OUT = 5000  # rows; to show a gain that needs more is not worth it
 

@@ -65,7 +65,8 @@ def _too_high(facts: Facts, sample: AuditedSample, after: RateInterval, num_drop
         return known + "More labels of people and more audited rows narrow the interval; correct or drop what is false."
     more = rows_to_pass(facts.count, facts.max_error_rate or 0, sample, num_dropped)
     if more is None:
-        return known + "At this rate no number of audited rows will do: correct the rows, or drop what is false."
+        todo = "correct the rows" if facts.on_contradiction == "drop" else "correct the rows, or drop what is false"
+        return known + f"At this rate no number of audited rows will do: {todo}."
     total = len(sample.answers) + more
     return known + f"If the rate stays, {more} more rows are to be audited (sample: {total})."
 

@@ -104,7 +104,10 @@ def read_human_labels(path: Path, ids: Collection[str]) -> HumanLabels:
             label = next(verdict for verdict in HUMAN_VERDICTS if verdict == row["label"].lower())
             labels.setdefault(row["id"], {})[labeller] = HumanLabel(labeller, label, row.get("note", ""))
     if labels and not faults and not labels.keys() & set(ids):
-        faults = [f"{path}:1: no id in it is of a training row; is it the file of other data?"]
+        faults = [
+            f"{path}:1: no id in it is of a training row; is it the file of other data? Ids are those that --to-label "
+            "writes, no column of your data."
+        ]
     if faults:
         more = f"\n  and {len(faults) - _MOST_SHOWN} more" if len(faults) > _MOST_SHOWN else ""
         shown = "\n".join(f"  {fault}" for fault in faults[:_MOST_SHOWN])

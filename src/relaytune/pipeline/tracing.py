@@ -177,7 +177,10 @@ def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) 
             faults.append(f"{text}: {len(matches)} ids begin so: {', '.join(matches[:5])}")
         else:
             near = difflib.get_close_matches(text, ids, n=3, cutoff=0)
-            faults.append(f"{text or '(empty)'}: no {what} has this id; the nearest are {', '.join(near)}")
+            faults.append(
+                f"{text or '(empty)'}: no {what} has this id; the nearest are {', '.join(near)}. Ids are those that "
+                "`relaytune trace` prints, no column of your data"
+            )
     if faults:
         raise UsageError("\n".join([f"{where}:", *(f"  - {fault}" for fault in faults)]))
     return list(dict.fromkeys(found))
