@@ -121,6 +121,13 @@ def test_a_false_premise_that_the_answer_repeats_is_one_wrong_claim() -> None:
     assert contradicted(asked) == list(asked.checked.claims)
 
 
+def test_a_false_premise_is_told_beside_an_answer_that_errs_against_other_words() -> None:
+    asked = contradicted_row(1, "What does student membership cost?", "There is no student membership.", premise=True)
+    answered = contradicted_row(1, "Student membership costs 120 EUR.", "Junior members pay 90 EUR.")
+    both = replace(asked.checked, claims=(*answered.checked.claims, *asked.checked.claims))
+    assert contradicted(replace(asked, checked=both)) == [*asked.checked.claims, *answered.checked.claims]
+
+
 def test_a_row_on_something_that_no_source_knows_is_left_out_for_that_and_not_for_what_else_its_question_says() -> None:
     row = contradicted_row(0, "I live in the yard.", "")
     asked = row.checked.claims[0].claim

@@ -149,15 +149,19 @@ def worst_first(answers: Sequence[AuditedAnswer]) -> list[AuditedAnswer]:
 
 
 def contradicted(answer: AuditedAnswer) -> list[CheckedClaim]:
-    """The claims that are wrong; those of the question only where the answer's show nothing.
+    """The claims that are wrong: false premises first, then those of the answer.
 
-    An answer that builds on a false premise mostly repeats it, against the same words of the source.
+    An answer that builds on a false premise mostly repeats it; against the same words of the source it is told once.
     """
-    found = [claim for claim in answer.checked.claims if claim.support == "contradicted"]
-    found = [claim for claim in found if claim.claim.part == "answer"] or found
-    if found or not answer.checked.false_premise:
-        return found
-    return [claim for claim in answer.checked.claims if claim.is_false_premise]
+    claims = answer.checked.claims
+    of_answer = [one for one in claims if one.support == "contradicted" and one.claim.part == "answer"]
+    told = {_quoted(one) for one in of_answer} - {""}
+    return [*(one for one in claims if one.is_false_premise and _quoted(one) not in told), *of_answer]
+
+
+def _quoted(claim: CheckedClaim) -> str:
+    """The words of the source that the claim's first verdict rests on."""
+    return claim.verdicts[0].evidence[0].quotation if claim.verdicts and claim.verdicts[0].evidence else ""
 
 
 def reason_of(answer: AuditedAnswer) -> str:

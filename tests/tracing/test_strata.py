@@ -177,3 +177,11 @@ def test_what_is_contradicted_goes_before_what_is_only_not_verified() -> None:
 def test_where_neither_way_to_count_shows_anything_the_first_is_told() -> None:
     found = first_shown(_rows("r", QUIET), _rows("r", [(60, 1, 1)]), VERIFIED, "an encoder")
     assert (found.shown, found.counted) == ("nothing", "contradicted")
+
+
+def test_where_no_finding_could_be_shown_the_first_thing_said_is_that_the_prompts_are_too_few() -> None:
+    found = _tested([(3, 0, 0)], [(1, 0, 1)])
+    assert found.conclusion == (
+        "too few prompts to tell: 3 where the training rows around the question are verified right and 1 where they "
+        "are verified wrong; each finding takes 30 of the first"
+    )

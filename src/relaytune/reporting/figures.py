@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from relaytune.audit_text import RATE_WORDS
 from relaytune.core.audit import AuditResult, RateInterval
+from relaytune.core.counts import counted
 from relaytune.core.method_or_data import MethodOrData
 from relaytune.core.metrics import Metric
 from relaytune.core.results import ContenderResult, EvaluationResult, Interval, PreferenceSummary
@@ -55,7 +56,13 @@ def _contender(metric: Metric, result: ContenderResult, aside: str) -> charts.In
 def strata_chart(tested: MethodOrData) -> str:
     """The forest plot of the stratified test: the harm in each stratum, and how far the two differ."""
     harms = [
-        _harm(f"rows around verified {one.name}", "tuned", one.difference, one.interval, f"{one.num_prompts} prompts")
+        _harm(
+            f"rows around verified {one.name}",
+            "tuned",
+            one.difference,
+            one.interval,
+            counted(one.num_prompts, "prompt"),
+        )
         for one in (tested.right, tested.wrong)
         if one is not None
     ]

@@ -233,6 +233,8 @@ def _conclusion(
         said = f"the data are to blame: {_why_data(right, interaction)}"
     elif finding == "method_or_both":
         said = f"the method is to blame, or method and data both: {_why_method(wrong, interaction)}"
+    elif (right or wrong) and (right.num_prompts if right else 0) < INDICATIVE:
+        return _too_few(right, wrong)
     else:
         said = f"nothing is shown: {_why_nothing(right, wrong, interaction)}"
     if finding != "nothing":
@@ -241,6 +243,14 @@ def _conclusion(
             f"not shown ({few}); what is seen points one way: {said}" if level == "exploratory" else f"{level}: {said}"
         )
     return said + _without_room(right, wrong, tuned_contrast)
+
+
+def _too_few(right: StratumResult | None, wrong: StratumResult | None) -> str:
+    counts = [stratum.num_prompts if stratum else 0 for stratum in (right, wrong)]
+    return (
+        f"too few prompts to tell: {counts[0]} where the training rows around the question are verified right and "
+        f"{counts[1]} where they are verified wrong; each finding takes {INDICATIVE} of the first"
+    )
 
 
 def _why_data(right: StratumResult | None, interaction: tuple[float | None, Interval]) -> str:
