@@ -342,7 +342,7 @@ def trace(
     """Find the training rows behind wrong answers.
 
     By words, by meaning and by the adapter's gradients, each with its reasons; `--quarantine taught` takes out the rows
-    that are marked as having taught a wrong answer.
+    that are marked as having taught a wrong answer, and prints those alone.
     """
     from relaytune.cli_text import quarantine_text, trace_text
     from relaytune.core.results import as_dict
@@ -355,7 +355,7 @@ def trace(
     _print(
         as_json,
         {"trace": as_dict(found), "quarantined": [asdict(row) for row in added]},
-        lambda: trace_text(job, found) + ("" if chosen is None else quarantine_text(job, added)),
+        lambda: trace_text(job, found) if chosen is None else quarantine_text(job, added),
     )
 
 

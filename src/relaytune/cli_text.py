@@ -141,12 +141,15 @@ def _indented(label: str, text: str, width: int, indent: int) -> str:
 
 def quarantine_text(job: Job, added: Sequence[QuarantinedRow]) -> str:
     """What was taken out, what follows from it, and how to take it back."""
+    from relaytune.core.records import read_examples
+
     if not added:
         return f"\nNothing new: these rows are in quarantine already ({job.run.quarantine})."
+    source_of = {row.id: row.source for row in read_examples(job.run.train)}
     return "\n".join(
         [
             f"\nOut of training from the next `check` on ({job.run.quarantine}):",
-            *(f"  {row.id[:ID_SHOWN]}: {row.reason}" for row in added),
+            *(f"  {source_of[row.id]} ({row.id[:ID_SHOWN]}): {row.reason}" for row in added),
             f"Next: {job.command('run')}",
             "  It trains anew without them, and the handoffs so far are replaced. The new adapter answers the held-out "
             "rows once more, which is counted and told with the verdict.",

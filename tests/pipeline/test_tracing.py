@@ -177,6 +177,17 @@ def test_a_line_that_is_no_row_is_refused_with_the_nearest(folder: Path) -> None
     assert "the nearest are train.jsonl:" in message
 
 
+def test_a_quarantine_prints_what_it_takes_out_and_not_the_trace_again(folder: Path) -> None:
+    row = trace_stage(opened(folder), contender="theirs").answers[0].rows[0]
+    arguments = ("trace", "recipe.yaml", "--contender", "theirs", "--quarantine", row.id)
+    done = relaytune(folder, *arguments)
+    assert f"  {row.source} ({row.id[:8]}): was traced from the wrong answer" in done.stdout
+    assert "question:" not in done.stdout
+    again = relaytune(folder, *arguments)
+    assert "Nothing new" in again.stdout
+    assert "question:" not in again.stdout
+
+
 def test_the_reason_in_quarantine_is_the_wrong_answer_that_the_row_taught(folder: Path) -> None:
     job = opened(folder)
     [answer] = trace_stage(job, contender="theirs").answers
