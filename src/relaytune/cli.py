@@ -327,12 +327,13 @@ def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 def trace(
     recipe: RecipePath,
     rows: Annotated[
-        list[str] | None, typer.Argument(help="Ids of held-out rows, or how they begin; none: all.", metavar="[ROW]…")
+        list[str] | None,
+        typer.Argument(help="Held-out rows: FILE:LINE, or ids or how they begin; none: all.", metavar="[ROW]…"),
     ] = None,
     contender: Annotated[str, typer.Option("--contender", help="Whose wrong answers are traced.")] = "tuned",
     quarantine: Annotated[
         str | None,
-        typer.Option("--quarantine", metavar="ID[,ID…]|taught", help="Take these traced rows out of training."),
+        typer.Option("--quarantine", metavar="ROW[,ROW…]|taught", help="Take these traced rows out of training."),
     ] = None,
     runs: Runs = Path("runs"),
     set_: Set = None,
@@ -341,7 +342,7 @@ def trace(
     """Find the training rows behind wrong answers.
 
     By words, by meaning and by the adapter's gradients, each with its reasons; `--quarantine taught` takes out the rows
-    that are marked as having taught a wrong answer.
+    that are marked as having taught a wrong answer, and prints those alone.
     """
     from relaytune.cli_text import quarantine_text, trace_text
     from relaytune.core.results import as_dict
@@ -354,7 +355,7 @@ def trace(
     _print(
         as_json,
         {"trace": as_dict(found), "quarantined": [asdict(row) for row in added]},
-        lambda: trace_text(job, found) + ("" if chosen is None else quarantine_text(job, added)),
+        lambda: trace_text(job, found) if chosen is None else quarantine_text(job, added),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from relaytune.core.counts import counted
+
 if TYPE_CHECKING:
     from relaytune.core.lineage import Stretch
     from relaytune.core.quarantine import QuarantinedRow
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from relaytune.core.traces import Trace, TracedAnswer, TracedRow
     from relaytune.pipeline import Job, StageStanding, StoreStanding
 
-TRACED_ROWS_SHOWN = 5  # per answer
+TRACED_ANSWERS_SHOWN = 10
+TRACED_ROWS_SHOWN = 3  # per answer, and all that are marked as having taught it
 ID_SHOWN = 8  # characters, enough to name a row
 
 
@@ -83,36 +86,39 @@ def _session_lines(stretch: Stretch) -> list[str]:
 
 
 def trace_text(job: Job, trace: Trace) -> str:
-    """Each wrong answer with the first rows behind it, and how to take the marked ones out."""
+    """The first wrong answers, each with the first rows behind it, and how to take the marked ones out."""
     if not trace.answers:
         return "No wrong answer: nothing to trace."
     width = min(job.screen.console.width, 120)
-    lines = [line for answer in trace.answers for line in ("", *_traced_answer_lines(answer, width))]
-    marked = {id for answer in trace.answers for row in answer.rows if row.taught for id in (row.id, *row.alike)}
+    shown = trace.answers[:TRACED_ANSWERS_SHOWN]
+    lines = [line for answer in shown for line in ("", *_traced_answer_lines(answer, width))]
+    if more := len(trace.answers) - len(shown):
+        lines += ["", f"In trace.json only: {counted(more, 'more wrong answer')} with the rows behind them."]
     lines += ["", f"Every candidate with its values: {job.run.trace}"]
-    if marked:
-        rows = "row" if len(marked) == 1 else "rows"
+    if "gradients" in trace.methods:
+        lines.append("gradient: above 0, training on the row makes the wrong answer likelier; below 0, less likely.")
+    if marked := {id for answer in trace.answers for row in answer.rows if row.taught for id in (row.id, *row.alike)}:
         lines.append(
             "[taught]: the row's answer says what is wrong, it speaks of what is asked about and is near in meaning, "
             "no audit found it right, and its gradient makes the wrong answer likelier. "
-            f"Take the {len(marked)} marked {rows} out of training: add --quarantine taught; or --quarantine ID[,ID…]"
+            f"Take the {counted(len(marked), 'marked row')} out of training: add --quarantine taught; or "
+            "--quarantine ROW[,ROW…], each named by its id or FILE:LINE."
         )
     return "\n".join(lines)
 
 
 def _traced_answer_lines(answer: TracedAnswer, width: int) -> list[str]:
     wrong = " and ".join(f"'{part}'" for part in answer.wrong) or "nothing that the reference does not say too"
-    return [
+    shown = [(place, row) for place, row in enumerate(answer.rows, 1) if place <= TRACED_ROWS_SHOWN or row.taught]
+    lines = [
         f"{answer.id[:ID_SHOWN]} ({answer.source}), {answer.contender}: {answer.wrong_because}",
         _indented("question: ", answer.question, width, 2),
         _indented("answer:   ", answer.answer, width, 2),
         _indented("traced:   ", wrong, width, 2),
-        *(
-            line
-            for place, row in enumerate(answer.rows[:TRACED_ROWS_SHOWN], 1)
-            for line in _row_lines(place, row, answer, width)
-        ),
+        *(line for place, row in shown for line in _row_lines(place, row, answer, width)),
     ]
+    more = len(answer.rows) - len(shown)
+    return [*lines, f"  {counted(more, 'more row')} in trace.json"] if more else lines
 
 
 def _row_lines(place: int, row: TracedRow, answer: TracedAnswer, width: int) -> list[str]:
@@ -135,12 +141,15 @@ def _indented(label: str, text: str, width: int, indent: int) -> str:
 
 def quarantine_text(job: Job, added: Sequence[QuarantinedRow]) -> str:
     """What was taken out, what follows from it, and how to take it back."""
+    from relaytune.core.records import read_examples
+
     if not added:
         return f"\nNothing new: these rows are in quarantine already ({job.run.quarantine})."
+    source_of = {row.id: row.source for row in read_examples(job.run.train)}
     return "\n".join(
         [
             f"\nOut of training from the next `check` on ({job.run.quarantine}):",
-            *(f"  {row.id[:ID_SHOWN]}: {row.reason}" for row in added),
+            *(f"  {source_of[row.id]} ({row.id[:ID_SHOWN]}): {row.reason}" for row in added),
             f"Next: {job.command('run')}",
             "  It trains anew without them, and the handoffs so far are replaced. The new adapter answers the held-out "
             "rows once more, which is counted and told with the verdict.",

@@ -154,6 +154,40 @@ def test_quarantined_rows_are_left_out_of_the_next_training_and_can_be_taken_bac
     assert {row.id for row in read_examples(job.run.train)} == before
 
 
+def test_rows_can_be_named_by_file_and_line_as_the_trace_prints_them(folder: Path) -> None:
+    row = held_out_row(folder, "Botany")
+    arguments = ("trace", "recipe.yaml", row.source, "--contender", "theirs")
+    shown = relaytune(folder, *arguments).stdout
+    assert f"{row.id[:8]} (held_out.jsonl:" in shown
+    train = read_examples(run_of(folder).train)
+    [answer] = trace_stage(opened(folder), [row.id], "theirs").answers
+    first = next(each for each in train if each.id == answer.rows[0].id)
+    assert f"1. {first.source} ({first.id[:8]}" in shown
+    done = relaytune(folder, *arguments, "--quarantine", first.source)
+    assert done.returncode == 0, done.stderr
+    assert first.id in read_quarantine(run_of(folder).quarantine)
+
+
+def test_a_line_that_is_no_row_is_refused_with_the_nearest(folder: Path) -> None:
+    arguments = ("trace", "recipe.yaml", "--contender", "theirs")
+    message = refusal(relaytune(folder, *arguments, "held_out.jsonl:99"), exit_code=2)
+    assert "held_out.jsonl:99: no held-out row has this id or FILE:LINE" in message
+    assert "the nearest are held_out.jsonl:" in message
+    message = refusal(relaytune(folder, *arguments, "--quarantine", "train.jsonl:99"), exit_code=2)
+    assert "the nearest are train.jsonl:" in message
+
+
+def test_a_quarantine_prints_what_it_takes_out_and_not_the_trace_again(folder: Path) -> None:
+    row = trace_stage(opened(folder), contender="theirs").answers[0].rows[0]
+    arguments = ("trace", "recipe.yaml", "--contender", "theirs", "--quarantine", row.id)
+    done = relaytune(folder, *arguments)
+    assert f"  {row.source} ({row.id[:8]}): was traced from the wrong answer" in done.stdout
+    assert "question:" not in done.stdout
+    again = relaytune(folder, *arguments)
+    assert "Nothing new" in again.stdout
+    assert "question:" not in again.stdout
+
+
 def test_the_reason_in_quarantine_is_the_wrong_answer_that_the_row_taught(folder: Path) -> None:
     job = opened(folder)
     [answer] = trace_stage(job, contender="theirs").answers
@@ -198,7 +232,7 @@ def test_nothing_is_taken_out_by_an_empty_id_or_where_no_answer_is_wrong(folder:
 def test_a_row_that_is_no_traced_one_is_not_quarantined(folder: Path) -> None:
     job = opened(folder)
     trace = trace_stage(job, contender="theirs")
-    with pytest.raises(UsageError, match="no traced row has this id; the nearest are"):
+    with pytest.raises(UsageError, match="no traced row has this id or FILE:LINE; the nearest are"):
         quarantine_traced(job, trace, ["zzzz"])
     with pytest.raises(UsageError, match="The mark needs gradients"):
         quarantine_traced(job, trace, ["taught"])

@@ -61,10 +61,7 @@ class TracedRow:
         if meaning := self.by.get("meaning"):
             said.append(f"meaning {meaning.value:.2f}, {ranked['meaning']}")
         if gradient := self.by.get("gradients"):
-            effect = "likelier" if gradient.value > 0 else "less likely"
-            said.append(
-                f"gradient {gradient.value:.2f}: training on it makes this answer {effect}; {ranked['gradients']}"
-            )
+            said.append(f"gradient {gradient.value:+.2f}, {ranked['gradients']}")
         return said
 
 

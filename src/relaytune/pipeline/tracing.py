@@ -40,7 +40,9 @@ NOT_CHECKED = "asked for; nothing says whether it is right"
 
 
 def trace_stage(job: Job, rows: Sequence[str] = (), contender: str = "tuned") -> Trace:
-    """Trace the contender's answers to these held-out rows (ids, or unique beginnings of ids), or all that are wrong.
+    """Trace the contender's answers to these held-out rows, or all that are wrong.
+
+    A row is named by FILE:LINE, its id or a unique beginning of it.
 
     Wrong are those that the sources contradict; where answers are not held against sources, those that the contract's
     judgement finds wrong. What is found is kept in trace.json; asked once more, it is read from there.
@@ -93,11 +95,12 @@ def _refuse_unanswered(job: Job, contender: str) -> None:
 
 
 def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongAnswer]:
-    held_out = {row.id: row for row in read_examples(job.run.held_out)}
+    held_out_rows = read_examples(job.run.held_out)
+    held_out = {row.id: row for row in held_out_rows}
     answers = {answer.id: answer for answer in read_generations(job.run.generation(contender))}
     source, checked = _what_is_known(job, contender)
     if rows:
-        ids = _found_ids(rows, list(held_out), "held-out row", str(job.run.held_out))
+        ids = _found_ids(rows, {row.source: row.id for row in held_out_rows}, "held-out row", str(job.run.held_out))
         if missing := [id for id in ids if id not in answers]:
             shown = "\n".join(f"  - {id} ({held_out[id].source})" for id in missing)
             raise RunError(f"{job.run.generation(contender)}: {contender} has not answered these rows:\n{shown}")
@@ -107,8 +110,8 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
     elif not source:
         raise UsageError(
             "nothing says which answers are wrong: the contract is free text, and the answers are not held against "
-            f"sources (data.facts). Name the rows to trace, by the ids in {job.run.generation(contender)}: "
-            f"`{job.command('trace')} ID --contender {contender}`."
+            f"sources (data.facts). Name the rows to trace, by FILE:LINE or by the ids in "
+            f"{job.run.generation(contender)}: `{job.command('trace')} ROW --contender {contender}`."
         )
     else:
         ids = [id for id, known in checked.items() if known.wrong]
@@ -161,25 +164,27 @@ def _checked(answer: CheckedAnswer) -> _Checked:
     )
 
 
-def _found_ids(given: Sequence[str], ids: Sequence[str], what: str, where: str) -> list[str]:
-    """Whole ids for ids or their beginnings, each once.
+def _found_ids(given: Sequence[str], id_of: Mapping[str, str], what: str, where: str) -> list[str]:
+    """Whole ids for ids, their beginnings or places, each once; `id_of` has the id of each place, FILE:LINE.
 
     Raises:
-        UsageError: one of them begins no id, or several; all such are named.
+        UsageError: one of them is no place and begins no id, or several ids; all such are named.
     """
+    ids = list(dict.fromkeys(id_of.values()))
     found: list[str] = []
     faults: list[str] = []
     for text in given:
-        matches = [text] if text in ids else [id for id in ids if text and id.startswith(text)]
+        whole = id_of.get(text, text)
+        matches = [whole] if whole in ids else [id for id in ids if text and id.startswith(text)]
         if len(matches) == 1:
             found += matches
         elif matches:
             faults.append(f"{text}: {len(matches)} ids begin so: {', '.join(matches[:5])}")
         else:
-            near = difflib.get_close_matches(text, ids, n=3, cutoff=0)
+            near = difflib.get_close_matches(text, [*ids, *id_of], n=3, cutoff=0)
             faults.append(
-                f"{text or '(empty)'}: no {what} has this id; the nearest are {', '.join(near)}. Ids are those that "
-                "`relaytune trace` prints, no column of your data"
+                f"{text or '(empty)'}: no {what} has this id or FILE:LINE; the nearest are {', '.join(near)}. Both are "
+                "as `relaytune trace` prints them; an id is no column of your data"
             )
     if faults:
         raise UsageError("\n".join([f"{where}:", *(f"  - {fault}" for fault in faults)]))
@@ -286,13 +291,13 @@ def _audited(job: Job) -> dict[str, AnswerVerdict]:
 
 
 def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[QuarantinedRow]:
-    """Take traced rows out of training: those with these ids (or unique beginnings), or those marked `taught`.
+    """Take traced rows out of training: those that are named (FILE:LINE, ids or their unique beginnings), or `taught`.
 
     Rows that say nearly the same go together, whichever of them is named. `check` leaves them out the next time.
     Returns the rows that were not in quarantine before.
 
     Raises:
-        UsageError: an id is none of a traced row, or no row is marked.
+        UsageError: what is named is no traced row, or no row is marked.
     """
     if not trace.answers:
         raise UsageError("--quarantine: no answer is wrong, so that there is no traced row to take out")
@@ -305,13 +310,14 @@ def quarantine_traced(job: Job, trace: Trace, choice: Sequence[str]) -> list[Qua
             raise UsageError(
                 f"--quarantine {TAUGHT}: no traced row is marked so. "
                 + ("The mark needs gradients, which were left out. " if "gradients" in trace.left_out else "")
-                + "Look at the rows and name them by their ids."
+                + "Look at the rows and name them, by FILE:LINE or their ids."
             )
     else:
         # rows that a trace shows only as nearly the same as another can be named too
         best = {id: (row, answer) for _, row, answer in reversed(standing) for id in row.alike}
         best |= {row.id: (row, answer) for _, row, answer in reversed(standing)}
-        ids = _found_ids(choice, list(best), "traced row", f"--quarantine, rows in {job.run.trace}")
+        id_of = {row.source: row.id for row in read_examples(job.run.train) if row.id in best}
+        ids = _found_ids(choice, id_of, "traced row", f"--quarantine, rows in {job.run.trace}")
         chosen = [best[id] for id in ids]
     quarantined, added = read_quarantine(job.run.quarantine), []
     for row, answer in chosen:
