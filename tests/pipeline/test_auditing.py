@@ -23,7 +23,7 @@ from command_line import SMOLLM2, write_rows
 from misbehaving_server import Reply, playing, says
 from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
-from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, RunError, UsageError
+from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, UsageError
 from relaytune.core.files import sha256_of_file
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
 from relaytune.core.records import data_hash, read_examples
@@ -351,7 +351,9 @@ def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callab
 def test_a_recipe_without_sources_is_told_what_to_add(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
-    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}$"):
+    with pytest.raises(
+        RecipeError, match=r"data\.facts\.sources: the recipe names no sources.*data: \{facts: \{sources: handbook\}\}$"
+    ):
         audit_stage(job)
     assert "audit" not in {row.stage for row in standing(job)}
 
