@@ -261,18 +261,13 @@ def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
 
 def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:
     """The value of the column in the data file, by where the row stands."""
+    from relaytune.data import raise_on_errors, without_stratum
     from relaytune.data.loading import load_rows
 
     name = job.recipe.data.train
     loaded, _ = load_rows(job.recipe_path.parent / name, name)
+    raise_on_errors(without_stratum(column, rows, loaded))
     values = {row.source: row.values for row in loaded}
-    missing = [row.source for row in rows if column not in values.get(row.source, {})]
-    if missing:
-        columns = sorted({key for row in loaded for key in row.values})
-        raise DataError(
-            f"data.facts.stratify_by: {len(missing)} rows lack the column {column!r}, the first at {missing[0]}; "
-            f"columns of the file: {', '.join(columns)}"
-        )
     return {row.source: str(values[row.source][column]) for row in rows}
 
 
