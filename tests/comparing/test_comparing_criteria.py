@@ -59,6 +59,11 @@ def test_the_best_prompt_is_known_only_where_a_file_is_called_like_a_prompt(tmp_
     assert "best_prompt is the better of the files base and few_shot" in _problems(tmp_path, values, "tuned", "b")
 
 
+def test_a_rule_naming_factual_errors_without_sources_says_which_key_of_this_file_names_them(tmp_path: Path) -> None:
+    problems = _problems(tmp_path, {"contract": LABELS, "decision": "keep when a beats b on factual_errors"})
+    assert "names factual_errors, which needs facts.sources: a folder of documents" in problems
+
+
 def test_a_rule_naming_a_metric_that_is_not_measured_lists_those_that_are(tmp_path: Path) -> None:
     problems = _problems(tmp_path, {"contract": LABELS, "decision": "keep when a beats b on accuracy"})
     assert "names accuracy; measured here: label_accuracy" in problems

@@ -614,9 +614,13 @@ def test_with_sources_the_rule_guards_facts_and_is_read_back_as_the_same_rule(re
 
 
 def test_factual_errors_can_be_named_only_where_there_are_sources(recipe_values: dict[str, Any]) -> None:
-    _set(recipe_values, "decision.keep_when", ["tuned no worse than base on factual_errors within 0.05"])
-    (problem,) = _problems(recipe_values)
-    assert "names factual_errors; measured here" in problem
+    clauses = ["tuned no worse than base on factual_errors within 0.05", "tuned verified at least 0.5"]
+    _set(recipe_values, "decision.keep_when", [*clauses, "tuned beats base on verified or label_accuracy"])
+    needed = "which needs data.facts.sources: a folder of documents that answers are held against"
+    assert _problems(recipe_values) == (
+        f"decision: {clauses[0]!r} names factual_errors, {needed}",
+        f"decision: {clauses[1]!r} names verified, {needed}",
+    )
     recipe_values["data"]["facts"] = {"sources": "handbook"}
     assert validate_recipe(recipe_values, "recipe.yaml")
 

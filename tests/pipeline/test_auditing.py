@@ -23,7 +23,7 @@ from command_line import SMOLLM2, write_rows
 from misbehaving_server import Reply, playing, says
 from relaytune.cli import app
 from relaytune.core.catalog import read_catalog
-from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, RunError, UsageError
+from relaytune.core.errors import DataError, MachineError, ModelError, RecipeError, UsageError
 from relaytune.core.files import sha256_of_file
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine, write_quarantine
 from relaytune.core.records import data_hash, read_examples
@@ -331,8 +331,41 @@ def test_a_sample_may_be_stratified_by_a_column_of_the_file(opened: Callable[...
     result = audit_stage(job)
     assert (result.stratified_by, result.num_strata) == ("topic", 2)
     assert {answer.stratum for answer in read_catalog(job.run.audit)} == {"long", "short"}
-    with pytest.raises(DataError, match=r"lack the column 'subject'.*columns of the file: answer, question, topic"):
+    with pytest.raises(DataError, match=r"12 rows.*stratify_by names 'subject'.*it has 'question', 'answer', 'topic'"):
         audit_stage(opened({"stratify_by": "subject"}))
+
+
+def test_check_tells_all_faults_of_the_facts_and_of_the_rows_at_once(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    _label(tmp_path / "labels.csv")
+    good = {"human_labels": "labels.csv", "stratify_by": "topic"}
+    assert not [finding for finding in check_stage(opened(good)) if finding.severity == "error"]
+    wrong = {"sources": "handbok", "human_labels": "label.csv", "stratify_by": "topics"}
+    for one in (wrong, {"sources": "handbok"}, {"human_labels": "label.csv"}, {"stratify_by": "topics"}):
+        with pytest.raises(DataError) as told:  # though the rows are checked already
+            check_stage(opened(one))
+        assert {key for key in wrong if f"data.facts.{key}" in str(told.value)} == one.keys()
+    write_rows(tmp_path / "held_out.jsonl", [{"question": "", "answer": "Yes."}])
+    with pytest.raises(DataError) as told:
+        check_stage(opened(wrong))
+    message = str(told.value)
+    assert "empty_input" in message
+    assert "handbok: does not exist; " in message
+    assert "did you mean handbook?" in message
+    assert "label.csv: there is no such file" in message
+    assert "did you mean labels.csv?" in message
+    assert "12 rows; the first: data.facts.stratify_by names 'topics'" in message
+    assert "did you mean 'topic'?" in message
+
+
+def test_sources_that_are_gone_are_a_warning_where_the_audit_came_with_the_run(
+    opened: Callable[..., Job], tmp_path: Path
+) -> None:
+    check_and_audit(opened({}))
+    shutil.rmtree(tmp_path / "handbook")
+    (warning,) = [finding for finding in check_and_audit(opened({})) if finding.check == "absent_sources"]
+    assert warning.severity == "warning"
 
 
 def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callable[..., Job], tmp_path: Path) -> None:
@@ -351,7 +384,9 @@ def test_the_rows_to_label_are_written_once_and_never_over_labels(opened: Callab
 def test_a_recipe_without_sources_is_told_what_to_add(opened: Callable[..., Job]) -> None:
     job = opened(None)
     check_stage(job)
-    with pytest.raises(RunError, match=r"names no sources.*data: \{facts: \{sources: handbook\}\}$"):
+    with pytest.raises(
+        RecipeError, match=r"data\.facts\.sources: the recipe names no sources.*data: \{facts: \{sources: handbook\}\}$"
+    ):
         audit_stage(job)
     assert "audit" not in {row.stage for row in standing(job)}
 

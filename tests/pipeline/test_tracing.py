@@ -307,6 +307,7 @@ def test_free_text_that_nobody_checks_is_traced_only_by_name(folder: Path) -> No
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     message = refusal(relaytune(folder, "trace", "recipe.yaml", "--contender", "theirs"), exit_code=2)
     assert "nothing says which answers are wrong" in message
+    assert "names no sources to hold answers against (data.facts.sources)" in message
     row = held_out_row(folder, "Botany")
     done = relaytune(folder, "trace", "recipe.yaml", row.id, "--contender", "theirs", "--json")
     [answer] = json.loads(done.stdout)["trace"]["answers"]

@@ -51,7 +51,7 @@ def load_criteria(path: Path | None, contenders: Sequence[str], *, with_referenc
     if criteria.rule is not None:
         prompts = [name for name in PROMPTS if name in contenders]
         known = (*contenders, *([BEST_PROMPT] if prompts else []))
-        wrong = rule_problems(criteria.rule, criteria.metrics, known)
+        wrong = rule_problems(criteria.rule, criteria.metrics, known, "facts.sources")
         named = {name for clause in criteria.rule.clauses for name in (clause.contender, clause.other) if name}
         if named - {*known}:
             best = "" if prompts else f"; {BEST_PROMPT} is the better of the files base and few_shot"

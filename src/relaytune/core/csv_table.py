@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from relaytune.core.errors import DataError
+from relaytune.core.files import nearest_names
 
 Row = Mapping[str, str]
 
@@ -22,7 +23,7 @@ def read_csv_table(path: Path, key: str) -> tuple[list[str], list[tuple[int, Row
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; correct {key}") from error
+        raise DataError(f"{path}: there is no such file; correct {key}; {nearest_names(path)}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import hashlib
 import json
@@ -31,6 +32,15 @@ def sha256_of_file(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def nearest_names(path: Path, folder: bool = False) -> str:
+    """Which files, or folders, beside a missing one it may stand for; a piece of a message."""
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either; paths are relative to the file that names them"
+    names = sorted(entry.name for entry in path.parent.iterdir() if (entry.is_dir() if folder else entry.is_file()))
+    close = difflib.get_close_matches(path.name, names, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else "paths are relative to the file that names them"
 
 
 def canonical_json(value: Any) -> str:

@@ -78,18 +78,29 @@ class Recipe(Section):
         return sha256_of_value(self.as_json())
 
 
-def rule_problems(rule: DecisionRule, metrics: Mapping[str, Metric], contenders: Sequence[str]) -> list[str]:
-    """What the rule names and is not there, and levels that no value can have."""
-    problems = []
+def rule_problems(
+    rule: DecisionRule, metrics: Mapping[str, Metric], contenders: Sequence[str], sources_key: str
+) -> list[str]:
+    """What the rule names and is not there, and levels that no value can have; `sources_key` would name the sources."""
+    unsourced = {
+        name: clause.text
+        for clause in reversed(rule.clauses)
+        for name in clause.metrics
+        if name in FACT_METRICS and name not in metrics
+    }
+    problems = [
+        f"{text!r} names {name}, which needs {sources_key}: a folder of documents that answers are held against"
+        for name, text in reversed(unsourced.items())
+    ]
     for clause in rule.clauses:
-        unknown = [name for name in clause.metrics if name not in metrics]
+        unknown = [name for name in clause.metrics if name not in metrics and name not in unsourced]
         strangers = [name for name in (clause.contender, clause.other) if name and name not in contenders]
         if unknown:
             known = f"measured here: {', '.join(metrics)}"
             problems.append(f"{clause.text!r} names {', '.join(unknown)}; {known}")
         elif strangers:
             problems.append(f"{clause.text!r} names {', '.join(strangers)}; contenders: {', '.join(contenders)}")
-        else:
+        elif clause.metric in metrics:
             problems += [f"{clause.text!r}: {fault}" for fault in _threshold_faults(clause, metrics[clause.metric])]
     return problems
 
@@ -151,8 +162,8 @@ def _rule_misfits(values: Mapping[str, Any]) -> list[str]:
     facts = sections.data.facts
     metrics = metrics_of(sections.contract, sections.evaluation, sections.judging, facts)
     contenders = (*CONTENDERS, BEST_PROMPT, *sections.evaluation.imported)
-    problems = [f"decision: {problem}" for problem in rule_problems(sections.decision, metrics, contenders)]
-    return criterion_problems(sections.judging, facts) + problems
+    problems = rule_problems(sections.decision, metrics, contenders, "data.facts.sources")
+    return criterion_problems(sections.judging, facts) + [f"decision: {problem}" for problem in problems]
 
 
 def validate_section(

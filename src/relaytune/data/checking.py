@@ -24,8 +24,8 @@ from relaytune.data.duplicates import (
     repeated_inputs,
     same_row_twice,
 )
-from relaytune.data.loading import BLANK_LINES, UNREADABLE_FILE, load_rows, shown
-from relaytune.data.rendering import literal_ends, render
+from relaytune.data.loading import BLANK_LINES, UNREADABLE_FILE, Row, load_rows, shown
+from relaytune.data.rendering import literal_ends, missing_column, render
 from relaytune.data.splitting import group_by_input, split_validation
 
 FEW_TRAINING_ROWS = 50
@@ -71,8 +71,9 @@ class CheckedData:
 
 @dataclass(frozen=True)
 class _Split:
-    """The examples of one file, and what is wrong with its rows one by one."""
+    """The rows of one file, their examples, and what is wrong with them one by one."""
 
+    rows: list[Row]
     examples: list[Example]
     findings: list[Finding]
 
@@ -121,6 +122,8 @@ def check(recipe: Recipe, recipe_folder: Path, template: Template | None) -> Che
     train = record.settle(train, contradictions(train, answers, recipe.contract))
     train = record.settle(train, in_both_splits(train, held_out))
     findings = record.findings + _dropped_rows(record.dropped, len(train))
+    if recipe.data.facts is not None and recipe.data.facts.stratify_by:
+        findings += without_stratum(recipe.data.facts.stratify_by, train, read.rows)
     findings += same_row_twice(train) + repeated_inputs(held_out)
     findings += near_duplicates(train, held_out, literal_ends(recipe.task.input or ""))
     held_out = each_once(held_out)
@@ -167,6 +170,13 @@ def _as_text(finding: Finding) -> str:
     return "\n".join(lines)
 
 
+def without_stratum(column: str, examples: Sequence[Example], rows: Iterable[Row]) -> list[Finding]:
+    """The examples whose rows lack the column that the audit's sample is to be stratified by, as one error."""
+    row_at = {row.source: row for row in rows}
+    theirs = [row_at.get(example.source, Row({}, example.source)) for example in examples]
+    return _by_kind(missing_column(column, row, "data.facts.stratify_by") for row in theirs if column not in row.values)
+
+
 def _read_split(recipe: Recipe, folder: Path, name: str, max_rows: int | None, template: Template | None) -> _Split:
     rows, loaded = load_rows(folder / name, name)
     findings: list[Finding] = []
@@ -187,7 +197,7 @@ def _read_split(recipe: Recipe, folder: Path, name: str, max_rows: int | None, t
             examples.append(example)
     if template is not None:
         findings += _unfit_for_template(examples, template, recipe.training.max_length)
-    return _Split(examples, _by_kind(per_row) + findings)
+    return _Split(rows, examples, _by_kind(per_row) + findings)
 
 
 def _by_kind(findings: Iterable[Finding]) -> list[Finding]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relaytune.core.files import nearest_names
 from relaytune.core.records import Finding
 
 # check names: a fault of the whole file leaves nothing to use; a fault of one row leaves the others
@@ -85,7 +85,7 @@ def _read_bytes(path: Path, name: str) -> bytes | Finding:
     except IsADirectoryError:
         return _file_fault(name, f"{path} is a folder", "name a file in it")
     except FileNotFoundError:
-        return _file_fault(name, f"there is no file {path}", _nearest_files(path))
+        return _file_fault(name, f"there is no file {path}", nearest_names(path))
     except OSError as error:
         return _file_fault(name, f"{path} cannot be read ({error.strerror})", "allow it to be read")
     for mark, encoding in _OTHER_BYTE_ORDER_MARKS.items():
@@ -94,14 +94,6 @@ def _read_bytes(path: Path, name: str) -> bytes | Finding:
             return _file_fault(f"{name}:1", message, _SAVE_AS_UTF8)
     raw = raw.removeprefix(codecs.BOM_UTF8)
     return raw if raw.strip() else _file_fault(name, "the file is empty", "give it at least one row")
-
-
-def _nearest_files(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist either; paths are relative to the file that names them"
-    names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    close = difflib.get_close_matches(path.name, names, n=3)
-    return f"did you mean {' or '.join(close)}?" if close else "paths are relative to the file that names them"
 
 
 def _decode(raw: bytes, name: str) -> str | Finding:

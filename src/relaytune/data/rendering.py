@@ -109,11 +109,17 @@ def _fill(template: str, values: Mapping[str, Any], key: str, empty_check: str, 
 
 
 def _missing(column: str, values: Mapping[str, Any], key: str, faults: _Faults) -> None:
+    faults.findings.append(missing_column(column, Row(dict(values), faults.source), key))
+
+
+def missing_column(column: str, row: Row, key: str) -> Finding:
+    """The fault of a row that lacks a column which the recipe's `key` names."""
+    values = row.values
     close = difflib.get_close_matches(column, values, n=1, cutoff=0.5)
     nearest = f"; did you mean {close[0]!r}?" if close else ""
     has = ", ".join(shown(name, 40) for name in values) or "no columns"
     message = f"{key} names {column!r}, which the row does not have (it has {has}){nearest}"
-    faults.add("missing_column", message, f"add {column!r} to every row, or correct {key}")
+    return Finding("error", "missing_column", message, (row.source,), f"add {column!r} to every row, or correct {key}")
 
 
 def _conversation(values: Mapping[str, Any], faults: _Faults) -> tuple[list[Message], str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relaytune.core.errors import DataError
-from relaytune.core.files import sha256_of_file, sha256_of_value
+from relaytune.core.files import nearest_names, sha256_of_file, sha256_of_value
 from relaytune.core.model import require
 from relaytune.core.screen import Screen
 from relaytune.facts.formats.blocks import Block
@@ -73,10 +73,20 @@ def hash_documents(folder: Path) -> str:
     return sha256_of_value(hashes)
 
 
-def _list(folder: Path) -> _Listing:
+def refuse_no_folder(folder: Path) -> None:
+    """Refuse sources that are no folder.
+
+    Raises:
+        DataError: there is no such folder.
+    """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder}: {what}. facts.sources is a folder of documents ({', '.join(FORMATS)}).")
+        what, nearest = ("is a file", "") if folder.exists() else ("does not exist", nearest_names(folder, folder=True))
+        needed = f"sources are a folder of documents ({', '.join(FORMATS)})"
+        raise DataError("; ".join(filter(None, (f"{folder}: {what}", needed, nearest))))
+
+
+def _list(folder: Path) -> _Listing:
+    refuse_no_folder(folder)
     documents: list[Path] = []
     links: list[Path] = []
     others: list[Path] = []

@@ -12,7 +12,7 @@ from relaytune.audit_text import audit_text, gate_line, rate_sentence, reason_of
 from relaytune.core.audit import AuditResult
 from relaytune.core.catalog import read_catalog, write_catalog
 from relaytune.core.claims import CheckedAnswer, Statement
-from relaytune.core.errors import DataError, RelaytuneError, RunError, UsageError
+from relaytune.core.errors import DataError, RecipeError, RelaytuneError, UsageError
 from relaytune.core.facts import Facts
 from relaytune.core.files import sha256_of_file, sha256_of_text, sha256_of_value
 from relaytune.core.judging import Judging, check_families
@@ -55,9 +55,8 @@ def audit_stage(job: Job) -> AuditResult:
     """Audit a sample of the rows, and take out what the recipe drops. Needs the frozen rows.
 
     Raises:
-        RunError: the recipe names no sources.
         DataError: the sources, or the file of people's labels, are faulty.
-        RecipeError: the judge is a relative of who wrote the answers.
+        RecipeError: the recipe names no sources, or the judge is a relative of who wrote the answers.
     """
     from relaytune.facts.sources import retrieval_here
 
@@ -118,9 +117,12 @@ def refuse_at_gate(job: Job, result: AuditResult) -> None:
 
 def _facts(job: Job) -> Facts:
     if job.recipe.data.facts is None:
-        raise RunError(
-            f"{job.recipe_path}: names no sources to hold answers against; add them, e.g. "
-            "data: {facts: {sources: handbook}}"
+        raise RecipeError(
+            str(job.recipe_path),
+            [
+                "data.facts.sources: the recipe names no sources to hold answers against; add them, e.g. "
+                "data: {facts: {sources: handbook}}"
+            ],
         )
     return job.recipe.data.facts
 
@@ -259,18 +261,13 @@ def _population(job: Job, facts: Facts) -> dict[str, TrainingAnswer]:
 
 def _strata(job: Job, column: str, rows: Sequence[Example]) -> dict[str, str]:
     """The value of the column in the data file, by where the row stands."""
+    from relaytune.data import raise_on_errors, without_stratum
     from relaytune.data.loading import load_rows
 
     name = job.recipe.data.train
     loaded, _ = load_rows(job.recipe_path.parent / name, name)
+    raise_on_errors(without_stratum(column, rows, loaded))
     values = {row.source: row.values for row in loaded}
-    missing = [row.source for row in rows if column not in values.get(row.source, {})]
-    if missing:
-        columns = sorted({key for row in loaded for key in row.values})
-        raise DataError(
-            f"data.facts.stratify_by: {len(missing)} rows lack the column {column!r}, the first at {missing[0]}; "
-            f"columns of the file: {', '.join(columns)}"
-        )
     return {row.source: str(values[row.source][column]) for row in rows}
 
 

@@ -59,6 +59,11 @@ def _fact_labels(job: Job) -> str:
     return sha256_of_file(path) if path.is_file() else "missing"
 
 
+def _stratify_by(job: Job) -> str:
+    facts = job.recipe.data.facts
+    return (facts.stratify_by if facts else None) or "none"
+
+
 def _audited_rows(job: Job) -> list[list[str]]:
     # before any is left out, so that what the audit takes out does not call for another audit
     files = [job.found(job.run.train, "check"), job.found(job.run.validation, "check")]
@@ -119,6 +124,7 @@ _INPUTS: Mapping[str, Input] = {
     "scores": lambda job: job.file_hash(job.run.scores, "evaluate"),
     "method or data": lambda job: sha256_of_file(path) if (path := job.run.method_or_data).exists() else "not tested",
     "fact labels": _fact_labels,
+    "stratify_by": _stratify_by,
     "audited rows": _audited_rows,
     "quarantine": lambda job: sha256_of_file(job.run.quarantine) if job.run.quarantine.exists() else "none",
     "rows taken out otherwise": lambda job: sorted(taken_out_otherwise(job)),

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from relaytune.core.csv_table import read_csv_table
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_json, write_json
 from relaytune.core.metrics import FACTUAL_ERRORS
 from relaytune.core.model import load_config, load_template, refuse_unfit
 from relaytune.core.quarantine import QuarantinedRow, read_quarantine
-from relaytune.core.records import Example, Finding, read_examples, write_examples
+from relaytune.core.records import Example, Finding, Severity, read_examples, write_examples
 from relaytune.core.results import DataSize, write_result
 from relaytune.core.rule import guard_sentence
 from relaytune.core.template import ChatTemplate, shared_prefix_length
@@ -35,26 +36,55 @@ def check_stage(job: Job) -> list[Finding]:
     refuse_related_judges(job)
     with_model = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("transformers") is not None
     undo_drops(job)
+    absent = _absent(job)
     made_from = inputs(job, "task", "contract", "data", "max_length", "seed", "training file", "held-out file")
     if job.run.quarantine.exists():
         made_from |= inputs(job, "quarantine")
+    if job.recipe.data.facts is not None and job.recipe.data.facts.stratify_by:
+        made_from |= inputs(job, "stratify_by")
+    if any(finding.severity == "error" for finding in absent):
+        made_from["absent"] = [finding.message for finding in absent]  # so that all faults are told, never "up to date"
     tokenizer = job.model.tokenizer_hash if with_model else "not installed"
     job.make(
         job.stage("check", {**made_from, "tokenizer": tokenizer}),
-        lambda: _check(job, load_template(job.model) if with_model else None),
+        lambda: _check(job, load_template(job.model) if with_model else None, absent),
     )
+    for finding in absent:
+        job.screen.say(f"  {finding.severity}: {finding.message}")
     if job.recipe.data.facts is not None:
         on_facts = [clause.text for clause in job.recipe.decision.clauses if FACTUAL_ERRORS in clause.metrics]
         if on_facts == [guard_sentence()]:
             job.screen.say(f"As data.facts names sources, the rule also discards when {guard_sentence()}.")
-    return [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
+    kept = [Finding(**{**row, "where": tuple(row["where"])}) for row in read_json(job.run.findings)["findings"]]
+    return [*absent, *kept]
 
 
-def _check(job: Job, template: ChatTemplate | None) -> list[Path]:
+def _absent(job: Job) -> list[Finding]:
+    """What data.facts names and is not here: errors, but for a run that came with its audit. No document is read."""
+    facts, folder = job.recipe.data.facts, job.recipe_path.parent
+    if facts is None:
+        return []
+    from relaytune.facts.reading import refuse_no_folder
+
+    severity: Severity = "warning" if job.run.provenance("audit").exists() else "error"
+    found = []
+    try:
+        refuse_no_folder(folder / facts.sources)
+    except DataError as error:
+        found.append(Finding(severity, "absent_sources", f"data.facts.sources: {error}"))
+    if facts.human_labels:
+        try:
+            read_csv_table(folder / facts.human_labels, "data.facts.human_labels")
+        except DataError as error:
+            found.append(Finding(severity, "unreadable_labels", f"data.facts.human_labels: {error}"))
+    return found
+
+
+def _check(job: Job, template: ChatTemplate | None, absent: Sequence[Finding]) -> list[Path]:
     from relaytune.data import check, raise_on_errors
 
     checked = check(job.recipe, job.recipe_path.parent, template)
-    raise_on_errors(checked.findings)
+    raise_on_errors([*absent, *checked.findings])
     for finding in checked.findings:
         job.screen.say(f"  {finding.severity}: {finding.message}")
         if finding.severity != "note":

@@ -109,8 +109,8 @@ def _wrong_answers(job: Job, rows: Sequence[str], contender: str) -> list[WrongA
             raise RunError(f"{contender} answered right ({source}); there is nothing to trace:\n{shown}")
     elif not source:
         raise UsageError(
-            "nothing says which answers are wrong: the contract is free text, and the answers are not held against "
-            f"sources (data.facts). Name the rows to trace, by FILE:LINE or by the ids in "
+            "nothing says which answers are wrong: the contract is free text, and the recipe names no sources to hold "
+            "answers against (data.facts.sources). Name the rows to trace, by FILE:LINE or by the ids in "
             f"{job.run.generation(contender)}: `{job.command('trace')} ROW --contender {contender}`."
         )
     else:
