@@ -327,13 +327,11 @@ def decide(recipe: RecipePath, runs: Runs = Path("runs"), set_: Set = None, as_j
 def trace(
     recipe: RecipePath,
     rows: Annotated[
-        list[str] | None,
-        typer.Argument(help="Held-out rows: FILE:LINE, or ids or how they begin; none: all.", metavar="[ROW]…"),
+        list[str] | None, typer.Argument(help="Held-out rows, by FILE:LINE or id; none: all.", metavar="[ROW]…")
     ] = None,
     contender: Annotated[str, typer.Option("--contender", help="Whose wrong answers are traced.")] = "tuned",
     quarantine: Annotated[
-        str | None,
-        typer.Option("--quarantine", metavar="ROW[,ROW…]|taught", help="Take these traced rows out of training."),
+        str | None, typer.Option("--quarantine", metavar="ROW[,ROW…]|taught", help="Take these rows out of training.")
     ] = None,
     runs: Runs = Path("runs"),
     set_: Set = None,
