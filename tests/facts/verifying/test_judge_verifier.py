@@ -200,6 +200,7 @@ def test_a_request_that_the_server_refuses_is_no_verdict_and_a_server_that_stays
 
 
 @pytest.mark.model
+@pytest.mark.xdist_group("judge_server")  # which is started once
 def test_a_real_server_is_asked_and_each_of_its_answers_is_a_verdict_or_counted(
     smollm2_server: tuple[str, str], log: Path
 ) -> None:
