@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from relaytune.core.counts import counted
 from relaytune.core.csv_table import read_csv_table
 from relaytune.core.errors import DataError
 from relaytune.core.files import read_json, write_json
@@ -101,7 +102,7 @@ def _check(job: Job, template: ChatTemplate | None, absent: Sequence[Finding]) -
         checked.findings.append(_left_out(excluded, quarantine, len(train), len(validation)))
         job.screen.say(f"  warning: {checked.findings[-1].message}")
     if strangers := sorted(quarantine.keys() - {row.id for row in (*checked.train, *checked.validation)}):
-        count = "1 row" if len(strangers) == 1 else f"{len(strangers)} rows"
+        count = counted(len(strangers), "row")
         message = f"{count} in {run.quarantine.name} stand among no rows to train or validate on (any more)"
         checked.findings.append(Finding("note", "quarantined_unknown", message, tuple(strangers)))
         job.screen.say(f"  note: {message}: {strangers[0]}{' …' if len(strangers) > 1 else ''}")
