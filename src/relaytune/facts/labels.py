@@ -10,6 +10,7 @@ from pathlib import Path
 
 from relaytune.core.audit import HUMAN_VERDICTS, AuditedAnswer, HumanLabel
 from relaytune.core.claims import CheckedClaim
+from relaytune.core.counts import counted
 from relaytune.core.csv_table import Row, read_csv_table
 from relaytune.core.errors import DataError
 from relaytune.core.files import write_text
@@ -111,7 +112,7 @@ def read_human_labels(path: Path, ids: Collection[str]) -> HumanLabels:
     if faults:
         more = f"\n  and {len(faults) - _MOST_SHOWN} more" if len(faults) > _MOST_SHOWN else ""
         shown = "\n".join(f"  {fault}" for fault in faults[:_MOST_SHOWN])
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        count = counted(len(faults), "fault")
         raise DataError(f"{path}: {count} in the labels\n{shown}{more}")
     known = {id: tuple(by_person.values()) for id, by_person in labels.items() if id in ids}
     return HumanLabels(known, sum(len(by_person) for id, by_person in labels.items() if id not in ids))

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from relaytune.core.counts import counted
 from relaytune.core.errors import DataError
 from relaytune.core.files import nearest_names, sha256_of_file, sha256_of_value
 from relaytune.core.model import require
@@ -54,7 +55,7 @@ def read_documents(folder: Path, screen: Screen) -> list[Document]:
                 problems.append(f"{name}: {error}")
             bar.update(done)
     if problems:
-        count = "1 document" if len(problems) == 1 else f"{len(problems)} documents"
+        count = counted(len(problems), "document")
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise DataError(f"{folder}: {count} of {len(listing.documents)} cannot be read\n{lines}")
     return documents
